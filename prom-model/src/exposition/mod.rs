@@ -1,0 +1,1 @@
+//! The text formats that metrics are exposed in.
