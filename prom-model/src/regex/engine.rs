@@ -1,0 +1,71 @@
+//! The general matcher, for whatever has no simpler shape.
+
+use regex_automata::meta;
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::util::captures::Captures;
+use regex_syntax::hir::{Hir, Look};
+
+use super::error::{RegexError, RegexErrorKind};
+
+/// Bytes that the automaton of one expression may take.
+///
+/// `\pL{300}` fits. Go itself stops at 128 MiB, too much for what any client may send.
+const MAX_AUTOMATON_BYTES: usize = 16 << 20;
+
+/// Bytes that the lazily built states of one expression may take while it matches.
+const MAX_STATE_CACHE_BYTES: usize = 1 << 20;
+
+/// A compiled expression.
+pub(super) struct Engine(meta::Regex);
+
+impl Engine {
+    /// An engine that tells whether a whole text matches.
+    pub(super) fn matching(expression: &str, hir: Hir) -> Result<Self, RegexError> {
+        Self::compile(expression, &anchored(hir), WhichCaptures::Implicit)
+    }
+
+    /// An engine that matches a whole text and tells what its groups captured.
+    pub(super) fn capturing(expression: &str, hir: Hir) -> Result<Self, RegexError> {
+        Self::compile(expression, &anchored(hir), WhichCaptures::All)
+    }
+
+    /// An engine like [`capturing`](Self::capturing) that finds `hir` anywhere in a text.
+    pub(super) fn searching(expression: &str, hir: &Hir) -> Result<Self, RegexError> {
+        Self::compile(expression, hir, WhichCaptures::All)
+    }
+
+    fn compile(expression: &str, hir: &Hir, captures: WhichCaptures) -> Result<Self, RegexError> {
+        let config = meta::Config::new()
+            .which_captures(captures)
+            .nfa_size_limit(Some(MAX_AUTOMATON_BYTES))
+            .hybrid_cache_capacity(MAX_STATE_CACHE_BYTES);
+        meta::Builder::new()
+            .configure(config)
+            .build_from_hir(hir)
+            .map(Self)
+            .map_err(|_| RegexError::new(RegexErrorKind::TooLarge, expression))
+    }
+
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// What the leftmost match in `text` captured.
+    pub(super) fn captures(&self, text: &str) -> Option<Captures> {
+        let mut captures = self.0.create_captures();
+        self.0.captures(text, &mut captures);
+        captures.is_match().then_some(captures)
+    }
+
+    /// What each match in `text` captured, leftmost first, none overlapping.
+    pub(super) fn captures_iter<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> impl Iterator<Item = Captures> + 'a {
+        self.0.captures_iter(text)
+    }
+}
+
+fn anchored(hir: Hir) -> Hir {
+    Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)])
+}
