@@ -1,0 +1,170 @@
+//! Every series of the store by metric name, sorted: what makes an answer come out in order.
+//!
+//! Made by readers from the tables that they hold, and shared between them; a table that has not
+//! changed costs nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::table::{SeriesLabels, Table};
+
+/// Position of a target in a snapshot.
+pub(crate) type TargetAt = u32;
+
+/// One series: its target and its slot there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) target: TargetAt,
+    pub(crate) slot: u32,
+    /// Has the same labels as the entry before it: another target's copy of the same series.
+    pub(crate) repeats: bool,
+}
+
+/// Entries by metric name, and within a name by labels.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    /// The tables that it was made from, by target.
+    tables: Vec<Arc<Table>>,
+    pub(crate) by_name: BTreeMap<Arc<str>, Arc<[Entry]>>,
+}
+
+impl Index {
+    /// Whether it was made from exactly these tables.
+    pub(crate) fn is_of(&self, tables: &[Arc<Table>]) -> bool {
+        self.tables.len() == tables.len()
+            && self.tables.iter().zip(tables).all(|(have, want)| Arc::ptr_eq(have, want))
+    }
+
+    /// The index of `tables`, made from this one where most of them are the same.
+    pub(crate) fn updated(&self, tables: Vec<Arc<Table>>) -> Self {
+        let unchanged = |at: usize| {
+            self.tables.get(at).zip(tables.get(at)).is_some_and(|(have, want)| Arc::ptr_eq(have, want))
+        };
+        let last = self.tables.len().max(tables.len());
+        let changed: Vec<usize> = (0..last).filter(|at| !unchanged(*at)).collect();
+        // Sorting anew is cheaper than replacing the entries of many targets in each name.
+        let by_name = if changed.len() * 8 > last {
+            build(&tables)
+        } else {
+            self.replace(&tables, &changed)
+        };
+        Self { tables, by_name }
+    }
+
+    /// The names' entries with those of the `changed` targets taken from `tables`.
+    fn replace(&self, tables: &[Arc<Table>], changed: &[usize]) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
+        let gone: HashSet<TargetAt> = changed.iter().map(|at| position(*at)).collect();
+        let mut fresh: HashMap<Arc<str>, Vec<Entry>> = HashMap::new();
+        for old in changed.iter().filter_map(|at| self.tables.get(*at)) {
+            for member in old.members.iter().flatten() {
+                fresh.entry(Arc::clone(&member.shape.name)).or_default();
+            }
+        }
+        for at in changed.iter().copied().filter(|at| *at < tables.len()) {
+            collect(tables, at, &mut fresh);
+        }
+        let mut by_name = self.by_name.clone();
+        for (name, mut new) in fresh {
+            sort(tables, &mut new);
+            let kept = by_name.get(&name).map_or(&[][..], |entries| entries);
+            let kept = kept.iter().copied().filter(|entry| !gone.contains(&entry.target));
+            let merged = merge(tables, kept, &new);
+            if merged.is_empty() {
+                by_name.remove(&name);
+            } else {
+                by_name.insert(name, merged.into());
+            }
+        }
+        by_name
+    }
+}
+
+fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
+    let mut names = HashMap::new();
+    for at in 0..tables.len() {
+        collect(tables, at, &mut names);
+    }
+    names
+        .into_iter()
+        .map(|(name, mut entries)| {
+            sort(tables, &mut entries);
+            mark_repeats(tables, &mut entries, |_| true);
+            (name, entries.into())
+        })
+        .collect()
+}
+
+/// Adds the series of target `at` to their names.
+fn collect(tables: &[Arc<Table>], at: usize, names: &mut HashMap<Arc<str>, Vec<Entry>>) {
+    for (slot, member) in tables[at].members.iter().enumerate() {
+        if let Some(member) = member {
+            let entry = Entry { target: position(at), slot: position(slot), repeats: false };
+            names.entry(Arc::clone(&member.shape.name)).or_default().push(entry);
+        }
+    }
+}
+
+fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {
+    entries.sort_by(|a, b| labels(tables, *a).map(Order).cmp(&labels(tables, *b).map(Order)));
+}
+
+/// Both sorted lists as one. `kept` still has its marks of repeats, of which some may no longer hold.
+fn merge(tables: &[Arc<Table>], kept: impl Iterator<Item = Entry>, new: &[Entry]) -> Vec<Entry> {
+    let mut merged: Vec<Entry> = kept.collect();
+    merged.reserve_exact(new.len());
+    let mut from = merged.len();
+    // From the end, so that a place that was found stays right while earlier ones are filled.
+    for entry in new.iter().rev() {
+        let order = labels(tables, *entry).map(Order);
+        from = merged[..from].partition_point(|have| labels(tables, *have).map(Order) <= order);
+        merged.insert(from, *entry);
+    }
+    let fresh: HashSet<(TargetAt, u32)> = new.iter().map(|entry| (entry.target, entry.slot)).collect();
+    let is_fresh = |entry: &Entry| fresh.contains(&(entry.target, entry.slot));
+    let doubtful: Vec<bool> = (0..merged.len())
+        .map(|at| merged[at].repeats || is_fresh(&merged[at]) || (at > 0 && is_fresh(&merged[at - 1])))
+        .collect();
+    mark_repeats(tables, &mut merged, |at| doubtful[at]);
+    merged
+}
+
+fn mark_repeats(tables: &[Arc<Table>], entries: &mut [Entry], doubtful: impl Fn(usize) -> bool) {
+    for at in (0..entries.len()).filter(|at| doubtful(*at)) {
+        entries[at].repeats = at > 0
+            && labels(tables, entries[at - 1]).map(Order) == labels(tables, entries[at]).map(Order);
+    }
+}
+
+fn labels(tables: &[Arc<Table>], entry: Entry) -> Option<SeriesLabels<'_>> {
+    tables.get(entry.target as usize)?.series(entry.slot)
+}
+
+/// Tables and slots are counted in 32 bits, as `SeriesRef` is.
+fn position(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// Series of one name, ordered by labels.
+struct Order<'a>(SeriesLabels<'a>);
+
+impl PartialEq for Order<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Order<'_> {}
+
+impl PartialOrd for Order<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Order<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp_same_name(other.0)
+    }
+}

@@ -1,0 +1,162 @@
+//! What many targets have in common, held once for the process.
+//!
+//! The nodes of a fleet expose the same metrics: the same names with the same few labels of their own.
+//! Everything here is reference counted; [`Interner::sweep`] drops what only the interner holds.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use prom_model::metadata::Metadata;
+
+/// The names of the labels that a series has beyond its [`super::table::Base`], sorted.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Layout(pub(crate) Box<[Arc<str>]>);
+
+/// A metric name with labels of its own: what is left of a series without its base.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) name: Arc<str>,
+    pub(crate) layout: Arc<Layout>,
+    /// One value for each name of the layout.
+    pub(crate) values: Box<[Arc<str>]>,
+    /// Sum of the hashes of its labels, see [`Interner::label_hash`].
+    pub(crate) hash: u64,
+}
+
+impl Shape {
+    /// Names and values of its own labels, without the metric name, sorted by name.
+    pub(crate) fn own(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        self.layout.0.iter().zip(&self.values).map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The value of its own label `name`, empty where it has none.
+    pub(crate) fn own_value(&self, name: &str) -> &str {
+        let at = self.layout.0.binary_search_by(|have| (**have).cmp(name));
+        at.map_or("", |at| &self.values[at])
+    }
+}
+
+/// A metric family as one or more targets describe it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Family {
+    pub(crate) name: Arc<str>,
+    pub(crate) metadata: Metadata,
+}
+
+/// Finds the one copy of a string, layout, shape or family.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    hasher: RandomState,
+    pools: Mutex<Pools>,
+}
+
+#[derive(Debug, Default)]
+struct Pools {
+    strings: HashTable<Arc<str>>,
+    layouts: HashTable<Arc<Layout>>,
+    shapes: HashTable<Arc<Shape>>,
+    families: HashTable<Arc<Family>>,
+}
+
+impl Interner {
+    /// Hash of one label. A label set's hash is the wrapping sum of its labels', so that the hash of
+    /// a series is that of its base plus that of its shape.
+    pub(crate) fn label_hash(&self, name: &str, value: &str) -> u64 {
+        self.hasher.hash_one((name, value))
+    }
+
+    /// The shape with metric name `name` and `own` labels, sorted by name.
+    pub(crate) fn shape(&self, name: &str, own: &[(&str, &str)]) -> Arc<Shape> {
+        let hash = own
+            .iter()
+            .map(|(name, value)| self.label_hash(name, value))
+            .fold(self.label_hash(prom_model::label::METRIC_NAME, name), u64::wrapping_add);
+        let mut pools = self.pools();
+        let known = pools.shapes.find(hash, |shape| {
+            shape.hash == hash && *shape.name == *name && shape.own().eq(own.iter().copied())
+        });
+        if let Some(shape) = known {
+            return Arc::clone(shape);
+        }
+        let pools = &mut *pools;
+        let names = own.iter().map(|(name, _)| intern_str(&mut pools.strings, &self.hasher, name));
+        let layout = intern(&mut pools.layouts, &self.hasher, Layout(names.collect()));
+        let values = own.iter().map(|(_, value)| intern_str(&mut pools.strings, &self.hasher, value)).collect();
+        let name = intern_str(&mut pools.strings, &self.hasher, name);
+        let shape = Arc::new(Shape { name, layout, values, hash });
+        pools.shapes.insert_unique(hash, Arc::clone(&shape), |shape| shape.hash);
+        shape
+    }
+
+    /// The family of this name and metadata.
+    pub(crate) fn family(&self, name: &str, metadata: &Metadata) -> Arc<Family> {
+        let mut pools = self.pools();
+        let pools = &mut *pools;
+        let name = intern_str(&mut pools.strings, &self.hasher, name);
+        intern(&mut pools.families, &self.hasher, Family { name, metadata: metadata.clone() })
+    }
+
+    /// Drops whatever nobody but the interner holds.
+    pub(crate) fn sweep(&self) {
+        let mut pools = self.pools();
+        pools.shapes.retain(|shape| Arc::strong_count(shape) > 1);
+        pools.layouts.retain(|layout| Arc::strong_count(layout) > 1);
+        pools.families.retain(|family| Arc::strong_count(family) > 1);
+        pools.strings.retain(|text| Arc::strong_count(text) > 1);
+        let Pools { strings, layouts, shapes, families } = &mut *pools;
+        shapes.shrink_to_fit(|shape| shape.hash);
+        layouts.shrink_to_fit(|layout| self.hasher.hash_one(layout));
+        families.shrink_to_fit(|family| self.hasher.hash_one(family));
+        strings.shrink_to_fit(|text| self.hasher.hash_one(text));
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Pools> {
+        // Every change leaves the pools whole, so a panic elsewhere while they were locked does no harm.
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn intern<T: Hash + Eq>(pool: &mut HashTable<Arc<T>>, hasher: &RandomState, value: T) -> Arc<T> {
+    let hash = hasher.hash_one(&value);
+    let entry = pool.entry(hash, |have| **have == value, |have| hasher.hash_one(have));
+    Arc::clone(entry.or_insert_with(|| Arc::new(value)).get())
+}
+
+fn intern_str(pool: &mut HashTable<Arc<str>>, hasher: &RandomState, text: &str) -> Arc<str> {
+    let entry =
+        pool.entry(hasher.hash_one(text), |have| **have == *text, |have| hasher.hash_one(&**have));
+    Arc::clone(entry.or_insert_with(|| Arc::from(text)).get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_shape_is_held_once() {
+        let interner = Interner::default();
+        let own = [("cpu", "cpu0"), ("mode", "idle")];
+        let shape = interner.shape("cpu_usage", &own);
+        assert!(Arc::ptr_eq(&shape, &interner.shape("cpu_usage", &own)));
+        let other = interner.shape("cpu_usage", &[("cpu", "cpu1"), ("mode", "idle")]);
+        assert!(!Arc::ptr_eq(&shape, &other));
+        assert!(Arc::ptr_eq(&shape.layout, &other.layout));
+        assert!(Arc::ptr_eq(&shape.values[1], &other.values[1]));
+        assert_eq!(shape.own().collect::<Vec<_>>(), own);
+        assert_eq!((shape.own_value("cpu"), shape.own_value("none")), ("cpu0", ""));
+    }
+
+    #[test]
+    fn sweeping_drops_what_nobody_holds() {
+        let interner = Interner::default();
+        let kept = interner.shape("kept", &[("a", "1")]);
+        drop(interner.shape("gone", &[("b", "2")]));
+        interner.sweep();
+        let pools = interner.pools();
+        assert_eq!((pools.shapes.len(), pools.layouts.len(), pools.strings.len()), (1, 1, 3));
+        drop(pools);
+        assert!(Arc::ptr_eq(&kept, &interner.shape("kept", &[("a", "1")])));
+    }
+}

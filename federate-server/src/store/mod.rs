@@ -1,0 +1,232 @@
+//! The latest samples of all targets.
+//!
+//! Each target is written by one scrape loop and published as a whole: a scrape swaps one pointer,
+//! and readers work on what they loaded. So a scrape never waits for a reader, nor a reader for a
+//! scrape, and of a target's scrape a reader sees all or nothing.
+//!
+//! What a series costs is two numbers in its target's `column` and a pointer in its `table`; its
+//! labels are split into those that all series of the target share and a `shape` that the same series of
+//! every other target shares.
+
+mod column;
+mod index;
+mod intern;
+mod select;
+mod table;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prom_model::label::LabelSet;
+use prom_model::metadata::Metadata;
+use prom_model::sink::{Sink, TargetSink};
+
+pub(crate) use self::select::{Found, Selection};
+pub(crate) use self::table::SeriesLabels;
+
+use self::index::Index;
+use self::intern::Interner;
+use self::table::Table;
+use self::writer::{Published, StoredTarget, Writer};
+
+/// How old a sample may be and still be served, as in Prometheus (`--query.lookback-delta`).
+pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
+
+/// Holds the latest sample of every series of every target; a [`Sink`] for scrapes.
+///
+/// ```
+/// use std::sync::Arc;
+/// use federate_server::store::{DEFAULT_LOOKBACK, Store};
+/// use prom_model::{label::LabelSet, sample::Sample, sink::Sink};
+///
+/// let store = Store::new(DEFAULT_LOOKBACK);
+/// let target: LabelSet = [("job", "aiven"), ("instance", "127.0.0.1:9273")].into_iter().collect();
+/// let mut writer = store.open(Arc::new(target.clone()));
+///
+/// let mut labels = target.clone();
+/// labels.set("__name__", "up");
+/// let up = writer.resolve(&labels, None);
+/// writer.begin(1_000);
+/// writer.append(up, Sample::new(1.0))?;
+/// writer.commit();
+///
+/// let series = store.snapshot().select_all(2_000).collect::<Vec<_>>();
+/// assert_eq!(series.len(), 1);
+/// assert_eq!((series[0].labels(), series[0].value, series[0].timestamp_ms), (labels, 1.0, 1_000));
+/// # Ok::<(), prom_model::sink::AppendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Store {
+    interner: Arc<Interner>,
+    /// By position, which a target keeps; what is over leaves its place to a later one.
+    targets: ArcSwap<Vec<Option<Arc<StoredTarget>>>>,
+    /// Held to change `targets`.
+    opening: Mutex<()>,
+    /// The index of the last snapshot that needed one.
+    index: Mutex<Arc<Index>>,
+    lookback_ms: i64,
+}
+
+impl Store {
+    /// An empty store that serves samples up to `lookback` old.
+    #[must_use]
+    pub fn new(lookback: Duration) -> Self {
+        Self {
+            interner: Arc::default(),
+            targets: ArcSwap::default(),
+            opening: Mutex::default(),
+            index: Mutex::default(),
+            lookback_ms: i64::try_from(lookback.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// What is stored at this moment: of each target its last committed scrape. Costs a pointer a target.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        let targets = self.targets.load_full();
+        let nothing = Arc::<Published>::default();
+        let published = targets
+            .iter()
+            .map(|target| target.as_ref().map_or_else(|| Arc::clone(&nothing), |target| target.load()))
+            .collect();
+        Snapshot { store: self, targets, published }
+    }
+
+    /// Forgets targets that are gone and whose last samples are too old to be served at `now_ms`
+    /// (milliseconds since the Unix epoch), and what only they held.
+    ///
+    /// Call it now and then, a minute apart or so. Targets that are scraped look after themselves.
+    pub fn sweep(&self, now_ms: i64) {
+        let oldest_ms = now_ms.saturating_sub(self.lookback_ms);
+        let _opening = lock(&self.opening);
+        let targets = self.targets.load_full();
+        if targets.iter().flatten().any(|target| target.is_over(oldest_ms)) {
+            let kept = targets.iter().map(|target| target.clone().filter(|target| !target.is_over(oldest_ms)));
+            self.targets.store(Arc::new(kept.collect()));
+            // It would keep the tables of what is gone.
+            *lock(&self.index) = Arc::default();
+        }
+        self.interner.sweep();
+    }
+
+    fn index(&self, published: &[Arc<Published>]) -> Arc<Index> {
+        // Readers that need the same new index wait for the one that makes it; scrapes don't.
+        let mut index = lock(&self.index);
+        let tables: Vec<Arc<Table>> = published.iter().map(|target| Arc::clone(&target.table)).collect();
+        if !index.is_of(&tables) {
+            *index = Arc::new(index.updated(tables));
+        }
+        Arc::clone(&index)
+    }
+}
+
+impl Sink for Store {
+    fn open(&self, labels: Arc<LabelSet>) -> Box<dyn TargetSink> {
+        let target = Arc::new(StoredTarget::new(labels));
+        let _opening = lock(&self.opening);
+        let mut targets = Vec::clone(&self.targets.load());
+        match targets.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(Arc::clone(&target)),
+            None => targets.push(Some(Arc::clone(&target))),
+        }
+        self.targets.store(Arc::new(targets));
+        Box::new(Writer::new(target, Arc::clone(&self.interner), self.lookback_ms))
+    }
+}
+
+/// What a [`Store`] held at one moment.
+#[derive(Debug)]
+pub struct Snapshot<'s> {
+    store: &'s Store,
+    targets: Arc<Vec<Option<Arc<StoredTarget>>>>,
+    published: Vec<Arc<Published>>,
+}
+
+impl Snapshot<'_> {
+    /// Every series that has a sample to serve at `now_ms` (milliseconds since the Unix epoch), each once,
+    /// sorted by metric name and labels.
+    pub fn select_all(self, now_ms: i64) -> impl Iterator<Item = SeriesView> {
+        self.select(&[], now_ms)
+    }
+
+    /// The same of those series that any of `selectors` selects; of all where there are none.
+    pub fn select(
+        self,
+        selectors: &[crate::selector::Selector],
+        now_ms: i64,
+    ) -> impl Iterator<Item = SeriesView> {
+        let selection = Arc::new(self.into_selection(selectors, now_ms));
+        let mut cursor = select::Cursor::default();
+        std::iter::from_fn(move || {
+            let found = selection.next(&mut cursor)?;
+            Some(SeriesView {
+                selection: Arc::clone(&selection),
+                found,
+                value: found.value,
+                timestamp_ms: found.timestamp_ms,
+            })
+        })
+    }
+
+    /// The series that any of `selectors` selects, all where there are none.
+    pub(crate) fn into_selection(
+        self,
+        selectors: &[crate::selector::Selector],
+        now_ms: i64,
+    ) -> Selection {
+        let index = self.store.index(&self.published);
+        Selection::new(self.published, index, selectors, now_ms, self.store.lookback_ms)
+    }
+
+    /// Name and metadata of every family that each target describes.
+    pub fn metadata(&self) -> impl Iterator<Item = (&LabelSet, &str, &Metadata)> {
+        let targets = self.targets.iter().zip(&self.published);
+        targets.filter_map(|(target, published)| Some((target.as_ref()?, published))).flat_map(
+            |(target, published)| {
+                let families = published.table.families.iter();
+                families.map(|family| (&*target.labels, &*family.name, &family.metadata))
+            },
+        )
+    }
+
+    /// How many targets there are.
+    #[must_use]
+    pub fn target_count(&self) -> usize {
+        self.targets.iter().flatten().count()
+    }
+
+    /// How many series there are, stale ones that are still remembered included.
+    #[must_use]
+    pub fn series_count(&self) -> usize {
+        self.published.iter().map(|target| target.table.members.iter().flatten().count()).sum()
+    }
+}
+
+/// A series with its latest sample.
+#[derive(Debug, Clone)]
+pub struct SeriesView {
+    selection: Arc<Selection>,
+    found: Found,
+    /// The sample's value.
+    pub value: f64,
+    /// The sample's time in milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+}
+
+impl SeriesView {
+    /// All labels, `__name__` among them.
+    #[must_use]
+    pub fn labels(&self) -> LabelSet {
+        self.selection.labels(self.found).map(SeriesLabels::to_label_set).unwrap_or_default()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is replaced as a whole, so a panic of another holder leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,242 @@
+//! Which series an answer consists of, in order.
+
+use std::sync::Arc;
+
+use prom_model::label::METRIC_NAME;
+use prom_model::matcher::Matcher;
+
+use crate::selector::Selector;
+
+use super::column::is_current;
+use super::index::{Entry, Index};
+use super::intern::{Family, Shape};
+use super::table::{SeriesLabels, Table};
+use super::writer::Published;
+
+/// What a selector says of all series of one target that share a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    None,
+    All,
+    /// It depends on labels that the series have of their own.
+    Some,
+}
+
+/// One selector, decided as far as names and bases go.
+#[derive(Debug)]
+struct Decided {
+    /// Matchers on `__name__`.
+    name: Vec<Matcher>,
+    /// Matchers on other labels.
+    labels: Vec<Matcher>,
+    /// By base of all targets, see [`Selection::first_base`].
+    verdicts: Vec<Verdict>,
+}
+
+impl Decided {
+    fn new(selector: &Selector, published: &[Arc<Published>]) -> Self {
+        let matchers = selector.matchers().iter().cloned();
+        let (name, labels): (Vec<_>, Vec<_>) = matchers.partition(|matcher| matcher.name() == METRIC_NAME);
+        let bases = published.iter().flat_map(|target| &target.table.bases);
+        let verdicts = bases
+            .map(|base| {
+                let mut verdict = Verdict::All;
+                for matcher in &labels {
+                    match base.labels.get(matcher.name()) {
+                        Some(value) if matcher.matches_value(value) => {}
+                        Some(_) => return Verdict::None,
+                        None => verdict = Verdict::Some,
+                    }
+                }
+                verdict
+            })
+            .collect();
+        Self { name, labels, verdicts }
+    }
+
+    fn takes_name(&self, name: &str) -> bool {
+        self.name.iter().all(|matcher| matcher.matches_value(name))
+    }
+
+    fn takes(&self, base: usize, series: SeriesLabels<'_>) -> bool {
+        match self.verdicts[base] {
+            Verdict::None => false,
+            Verdict::All => true,
+            Verdict::Some => {
+                self.labels.iter().all(|matcher| matcher.matches_value(series.value(matcher.name())))
+            }
+        }
+    }
+}
+
+/// A metric name of which some series may be selected.
+#[derive(Debug)]
+pub(crate) struct SelectedName {
+    pub(crate) name: Arc<str>,
+    entries: Arc<[Entry]>,
+    /// The selectors that take the name, by position.
+    selectors: Vec<u16>,
+}
+
+/// The series of one answer. It owns what it reads, so that an answer can be made bit by bit.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    published: Vec<Arc<Published>>,
+    /// Number of the first base of each target, when those of all targets are counted through.
+    first_base: Vec<u32>,
+    names: Vec<SelectedName>,
+    decided: Vec<Decided>,
+    now_ms: i64,
+    lookback_ms: i64,
+}
+
+/// A place in a [`Selection`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cursor {
+    name: usize,
+    entry: usize,
+}
+
+/// A selected series and its sample.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    /// Position of its metric name in [`Selection::names`].
+    pub(crate) name: usize,
+    entry: Entry,
+    /// Number of its base, when those of all targets are counted through.
+    pub(crate) base: usize,
+    pub(crate) value: f64,
+    pub(crate) timestamp_ms: i64,
+}
+
+impl Selection {
+    pub(crate) fn new(
+        published: Vec<Arc<Published>>,
+        index: Arc<Index>,
+        selectors: &[Selector],
+        now_ms: i64,
+        lookback_ms: i64,
+    ) -> Self {
+        let mut bases = 0;
+        let first_base = published
+            .iter()
+            .map(|target| {
+                let first = bases;
+                bases += u32::try_from(target.table.bases.len()).unwrap_or(u32::MAX);
+                first
+            })
+            .collect();
+        let decided: Vec<Decided> =
+            selectors.iter().map(|selector| Decided::new(selector, &published)).collect();
+        let names = index
+            .by_name
+            .iter()
+            .filter_map(|(name, entries)| {
+                let takes = |(at, decided): (usize, &Decided)| {
+                    decided.takes_name(name).then(|| u16::try_from(at).ok()).flatten()
+                };
+                let selectors: Vec<u16> = decided.iter().enumerate().filter_map(takes).collect();
+                let wanted = decided.is_empty() || !selectors.is_empty();
+                wanted.then(|| SelectedName {
+                    name: Arc::clone(name),
+                    entries: Arc::clone(entries),
+                    selectors,
+                })
+            })
+            .collect();
+        Self { published, first_base, names, decided, now_ms, lookback_ms }
+    }
+
+    /// The names that some series may be selected of, sorted.
+    pub(crate) fn names(&self) -> &[SelectedName] {
+        &self.names
+    }
+
+    /// The selected series at `cursor` or the first one after it; moves `cursor` past it.
+    pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<Found> {
+        while cursor.name < self.names.len() {
+            if let Some(found) = self.next_of_name(cursor) {
+                return Some(found);
+            }
+            *cursor = Cursor { name: cursor.name + 1, entry: 0 };
+        }
+        None
+    }
+
+    /// The same within the cursor's metric name; `None` at its end.
+    pub(crate) fn next_of_name(&self, cursor: &mut Cursor) -> Option<Found> {
+        let name = &self.names[cursor.name];
+        while let Some(first) = name.entries.get(cursor.entry) {
+            let from = cursor.entry;
+            cursor.entry += 1;
+            while name.entries.get(cursor.entry).is_some_and(|entry| entry.repeats) {
+                cursor.entry += 1;
+            }
+            let Some(series) = self.table(*first).series(first.slot) else { continue };
+            let base = self.base(*first);
+            let taken = |at: &u16| self.decided[usize::from(*at)].takes(base, series);
+            if !self.decided.is_empty() && !name.selectors.iter().any(taken) {
+                continue;
+            }
+            // Of copies of one series the newest sample counts, the first of equally new ones.
+            let mut latest: Option<(i64, f64, Entry)> = None;
+            for entry in &name.entries[from..cursor.entry] {
+                let column = &self.published[entry.target as usize].column;
+                if let Some((time, value)) = column.latest(entry.slot, self.now_ms) {
+                    if latest.is_none_or(|(newest, ..)| time > newest) {
+                        latest = Some((time, value, *entry));
+                    }
+                }
+            }
+            if let Some((timestamp_ms, value, entry)) = latest {
+                if is_current(timestamp_ms, value, self.now_ms, self.lookback_ms) {
+                    let base = self.base(entry);
+                    return Some(Found { name: cursor.name, entry, base, value, timestamp_ms });
+                }
+            }
+        }
+        None
+    }
+
+    /// The labels of `found`.
+    pub(crate) fn labels(&self, found: Found) -> Option<SeriesLabels<'_>> {
+        self.table(found.entry).series(found.entry.slot)
+    }
+
+    /// The metric family that a target says `found` is a member of.
+    pub(crate) fn family(&self, found: Found) -> Option<&Arc<Family>> {
+        self.table(found.entry).family(found.entry.slot)
+    }
+
+    /// The first family that any series of the name at `name` is said to be a member of.
+    pub(crate) fn family_of_name(&self, name: usize) -> Option<&Arc<Family>> {
+        self.names[name].entries.iter().find_map(|entry| self.table(*entry).family(entry.slot))
+    }
+
+    /// How many bases all targets have.
+    pub(crate) fn base_count(&self) -> usize {
+        self.published.iter().map(|target| target.table.bases.len()).sum()
+    }
+
+    fn table(&self, entry: Entry) -> &Table {
+        &self.published[entry.target as usize].table
+    }
+
+    fn base(&self, entry: Entry) -> usize {
+        let member = self.table(entry).members.get(entry.slot as usize).and_then(Option::as_ref);
+        let base = member.map_or(0, |member| usize::from(member.base));
+        self.first_base[entry.target as usize] as usize + base
+    }
+}
+
+impl Cursor {
+    /// The start of the metric name at `name`.
+    pub(crate) const fn at_name(name: usize) -> Self {
+        Self { name, entry: 0 }
+    }
+}
+
+/// A shape's identity, for what is prepared once a layout.
+pub(crate) fn layout_key(shape: &Shape) -> *const super::intern::Layout {
+    Arc::as_ptr(&shape.layout)
+}

@@ -1,0 +1,127 @@
+//! Which series a target has: the part of it that changes only when a series comes or goes.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use prom_model::label::{LabelSet, METRIC_NAME};
+
+use super::intern::{Family, Shape};
+
+/// Labels that many series of one target share; each series adds a [`Shape`].
+///
+/// Its label names and those of the shape never overlap.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) labels: LabelSet,
+    /// Sum of the hashes of its labels.
+    pub(crate) hash: u64,
+}
+
+/// One series of a target.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) shape: Arc<Shape>,
+    /// Position in [`Table::bases`].
+    pub(crate) base: u16,
+    /// Position in [`Table::families`], or [`NO_FAMILY`].
+    pub(crate) family: u32,
+}
+
+/// In [`Member::family`]: the exposition told nothing of the series.
+pub(crate) const NO_FAMILY: u32 = u32::MAX;
+
+/// The series of one target by slot, a `SeriesRef`'s number. Free slots are `None`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    pub(crate) bases: Vec<Arc<Base>>,
+    pub(crate) members: Vec<Option<Member>>,
+    pub(crate) families: Vec<Arc<Family>>,
+}
+
+impl Table {
+    /// The series in `slot`, `None` where it is free.
+    pub(crate) fn series(&self, slot: u32) -> Option<SeriesLabels<'_>> {
+        let member = self.members.get(slot as usize)?.as_ref()?;
+        Some(SeriesLabels { base: &self.bases[usize::from(member.base)], shape: &member.shape })
+    }
+
+    /// The family that the target says the series in `slot` is a member of.
+    pub(crate) fn family(&self, slot: u32) -> Option<&Arc<Family>> {
+        let member = self.members.get(slot as usize)?.as_ref()?;
+        self.families.get(member.family as usize)
+    }
+}
+
+/// The labels of one series, in their two parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SeriesLabels<'a> {
+    pub(crate) base: &'a Arc<Base>,
+    pub(crate) shape: &'a Arc<Shape>,
+}
+
+impl<'a> SeriesLabels<'a> {
+    /// Names and values without the metric name, sorted by name.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut base = self.base.labels.iter().peekable();
+        let mut own = self.shape.own().peekable();
+        std::iter::from_fn(move || match (base.peek(), own.peek()) {
+            (Some((mine, _)), Some((theirs, _))) if mine > theirs => own.next(),
+            (None, Some(_)) => own.next(),
+            _ => base.next(),
+        })
+    }
+
+    /// All labels, `__name__` among them.
+    pub(crate) fn to_label_set(self) -> LabelSet {
+        let mut labels = self.base.labels.clone();
+        labels.extend(self.shape.own());
+        labels.set(METRIC_NAME, &self.shape.name);
+        labels
+    }
+
+    /// The value of label `name`, empty where the series has none.
+    pub(crate) fn value(self, name: &str) -> &'a str {
+        if name == METRIC_NAME {
+            return &self.shape.name;
+        }
+        self.base.labels.get(name).unwrap_or_else(|| self.shape.own_value(name))
+    }
+
+    /// Whether these are exactly `labels`.
+    pub(crate) fn equal(self, labels: &LabelSet) -> bool {
+        labels.len() == self.base.labels.len() + self.shape.values.len() + 1
+            && labels.metric_name() == &*self.shape.name
+            && self.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+
+    /// Order by labels of two series of one metric name.
+    pub(crate) fn cmp_same_name(self, other: Self) -> Ordering {
+        if Arc::ptr_eq(self.base, other.base) && Arc::ptr_eq(&self.shape.layout, &other.shape.layout) {
+            return self.shape.values.cmp(&other.shape.values);
+        }
+        self.iter().cmp(other.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::intern::Interner;
+    use super::*;
+
+    #[test]
+    fn labels_come_sorted_whichever_part_they_are_in() {
+        let interner = Interner::default();
+        let base = Arc::new(Base { labels: [("b", "1"), ("d", "2")].into_iter().collect(), hash: 0 });
+        let shape = interner.shape("m", &[("a", "3"), ("c", "4"), ("e", "5")]);
+        let series = SeriesLabels { base: &base, shape: &shape };
+        let sorted = [("a", "3"), ("b", "1"), ("c", "4"), ("d", "2"), ("e", "5")];
+        assert_eq!(series.iter().collect::<Vec<_>>(), sorted);
+        let mut all: LabelSet = sorted.into_iter().collect();
+        all.set("__name__", "m");
+        assert_eq!(series.to_label_set(), all);
+        assert!(series.equal(&all));
+        assert_eq!((series.value("__name__"), series.value("d"), series.value("x")), ("m", "2", ""));
+        all.set("f", "6");
+        assert!(!series.equal(&all));
+    }
+}
