@@ -21,6 +21,8 @@ mod decode;
 pub mod duration;
 mod error;
 mod fields;
+pub mod http_client;
+pub mod render;
 pub mod size;
 pub mod yaml;
 

@@ -162,6 +162,32 @@ impl Node {
     }
 }
 
+/// Whether `text`, written without quotes, is a YAML string and reads back as itself.
+pub(crate) fn is_plain_string(text: &str) -> bool {
+    let scalar = Scalar::plain(text);
+    let starts_badly = text.starts_with(|first: char| {
+        "!&*-?|>@`%'\"#,[]{}=<:".contains(first) && !text.starts_with("<secret>")
+    });
+    scalar.resolve() == Ok(Resolved::Str)
+        && !scalar.is_timestamp()
+        && !starts_badly
+        && !text.starts_with("---")
+        && !text.starts_with("...")
+        && !text.starts_with(' ')
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && is_printable(text)
+}
+
+/// Whether every character can stand in YAML as it is, on one line.
+pub(crate) fn is_printable(text: &str) -> bool {
+    text.chars().all(|character| {
+        matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+            && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    })
+}
+
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Node({} at {})", self.noun(), self.position)

@@ -49,7 +49,7 @@ pub fn parse(text: &str) -> Result<Document, ConfigError> {
             (event, None) => builder.push(event, span)?,
         }
     }
-    let root = root.unwrap_or_else(|| node(Position::START, Content::Scalar(null())));
+    let root = root.unwrap_or_else(|| node(Position::START, Content::Scalar(Scalar::plain(""))));
     Ok(Document {
         root,
         ignored: None,
@@ -211,14 +211,6 @@ fn alias(position: Position, target: &Node) -> Node {
             aliased_bytes: size.bytes,
             ..size
         },
-    }
-}
-
-fn null() -> Scalar {
-    Scalar {
-        text: "".into(),
-        style: Style::Plain,
-        tag: Tag::Absent,
     }
 }
 

@@ -57,6 +57,21 @@ impl Resolved {
 }
 
 impl Scalar {
+    /// `text` without quotes and tag.
+    pub(crate) fn plain(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            style: Style::Plain,
+            tag: Tag::Absent,
+        }
+    }
+
+    /// Whether it starts like a date, which some readers take for one.
+    pub(crate) fn is_timestamp(&self) -> bool {
+        let digits = self.text.bytes().take_while(u8::is_ascii_digit).count();
+        digits == 4 && self.text.as_bytes().get(4) == Some(&b'-')
+    }
+
     /// Whether this is the key that merges other mappings.
     pub(crate) fn is_merge_key(&self) -> bool {
         &*self.text == "<<"
