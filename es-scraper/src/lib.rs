@@ -1,2 +1,3 @@
 //! Skeleton.
 pub mod relabel;
+pub mod target;
