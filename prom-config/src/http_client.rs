@@ -4,6 +4,7 @@
 //! they name are read by whoever makes the requests, so that a changed password counts at once.
 
 mod headers;
+mod shown;
 mod tls;
 
 use std::fmt::Debug;

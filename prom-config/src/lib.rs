@@ -3,6 +3,8 @@
 //! - [`yaml`], [`Decode`], [`Fields`]: YAML with Prometheus' habits, strictly decoded; every
 //!   [`ConfigError`] names line and column.
 //! - [`duration`], [`size`]: `1h30m` and `64MB`.
+//! - [`http_client`]: the settings of Prometheus' HTTP clients.
+//! - [`render`]: a configuration as text for people, without secrets.
 //!
 //! No I/O: a caller passes the text of a file, and files that a configuration names are not read.
 //!

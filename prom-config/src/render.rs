@@ -11,6 +11,7 @@ use prom_model::label::LabelSet;
 
 use crate::duration;
 use crate::size::ByteSize;
+use crate::yaml::{self, is_printable};
 
 /// A value to be written as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,13 +218,12 @@ fn pad(text: &mut String, indent: usize) {
     text.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// Writes `value` without quotes where it reads back as the same string, otherwise in double
-/// quotes, or in single ones where nothing needs an escape.
+/// Writes `value` without quotes where it reads back as the same string, in double quotes where it
+/// would be of another type or needs an escape, otherwise in single ones.
 fn write_scalar(text: &mut String, value: &str) {
-    use crate::yaml::{is_plain_string, is_printable};
-    if is_plain_string(value) {
+    if yaml::is_plain_string(value) {
         text.push_str(value);
-    } else if is_printable(value) && value.contains(['"', '\\', ':', '#']) {
+    } else if is_printable(value) && yaml::looks_like_string(value) {
         text.push('\'');
         text.push_str(&value.replace('\'', "''"));
         text.push('\'');

@@ -83,6 +83,7 @@ fn prometheus_own_settings_are_refused_unless_empty() {
     fields("{a: [], b: {}, c: , d: false, e: ''}")
         .unsupported(names)
         .unwrap();
+    fields("a: {b: [{c: [{d: }]}]}").unsupported(names).unwrap();
     assert_eq!(
         fields("b: {x: y}")
             .unsupported(names)

@@ -167,3 +167,36 @@ fn relative_files_are_beside_the_configuration() {
         [PathBuf::from("/etc/x/h"), "/h".into()]
     );
 }
+
+#[test]
+fn settings_are_shown_as_prometheus_shows_them() {
+    let config = loaded(
+        "basic_auth: {username: u, password: hunter2}\n\
+         tls_config: {ca_file: ca, cert: c, key: hunter2, min_version: TLS13}\n\
+         follow_redirects: false\n\
+         http_headers: {x: {values: [a], secrets: [hunter2], files: [f]}}\n",
+    );
+    let want = "\
+basic_auth:
+  username: u
+  password: <secret>
+tls_config:
+  ca_file: ca
+  cert: c
+  key: <secret>
+  insecure_skip_verify: false
+  min_version: TLS13
+follow_redirects: false
+enable_http2: true
+http_headers:
+  x:
+    values:
+    - a
+    secrets:
+    - <secret>
+    files:
+    - f
+";
+    assert_eq!(config.shown().to_yaml(), want);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

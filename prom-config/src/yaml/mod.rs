@@ -83,8 +83,8 @@ impl Node {
         }
     }
 
-    /// Whether it is a null, an empty text, an empty list, an empty mapping or `false`: what a
-    /// setting looks like that is written down and not used.
+    /// Whether it says nothing: a null, an empty text, `false`, and a list or mapping of nothing
+    /// but these. That is what a setting looks like that is written down and not used.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match &*self.content {
@@ -92,8 +92,8 @@ impl Node {
                 scalar.text.is_empty()
                     || matches!(scalar.resolve(), Ok(Resolved::Null | Resolved::Bool(false)))
             }
-            Content::Sequence(items) => items.is_empty(),
-            Content::Mapping(entries) => entries.is_empty(),
+            Content::Sequence(items) => items.iter().all(Self::is_empty),
+            Content::Mapping(entries) => entries.iter().all(|(_, value)| value.is_empty()),
         }
     }
 
@@ -164,12 +164,10 @@ impl Node {
 
 /// Whether `text`, written without quotes, is a YAML string and reads back as itself.
 pub(crate) fn is_plain_string(text: &str) -> bool {
-    let scalar = Scalar::plain(text);
     let starts_badly = text.starts_with(|first: char| {
         "!&*-?|>@`%'\"#,[]{}=<:".contains(first) && !text.starts_with("<secret>")
     });
-    scalar.resolve() == Ok(Resolved::Str)
-        && !scalar.is_timestamp()
+    looks_like_string(text)
         && !starts_badly
         && !text.starts_with("---")
         && !text.starts_with("...")
@@ -178,6 +176,12 @@ pub(crate) fn is_plain_string(text: &str) -> bool {
         && !text.contains(": ")
         && !text.contains(" #")
         && is_printable(text)
+}
+
+/// Whether `text`, written without quotes, is no null, boolean, number or date.
+pub(crate) fn looks_like_string(text: &str) -> bool {
+    let scalar = Scalar::plain(text);
+    scalar.resolve() == Ok(Resolved::Str) && !scalar.is_timestamp()
 }
 
 /// Whether every character can stand in YAML as it is, on one line.
