@@ -1,0 +1,258 @@
+//! Serving a router on a listener: TLS, limits on connections, and a shutdown that lets answers finish.
+//!
+//! HTTP/2 is spoken where the client asks for it in the TLS handshake, HTTP/1.1 everywhere else, as
+//! in Prometheus. What a connection may cost is bounded by [`Limits`].
+
+mod paced;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service as _;
+use tracing::{debug, warn};
+
+pub use self::paced::Pace;
+use self::paced::Paced;
+
+/// The TLS configuration for the next connection, `None` for plain HTTP.
+///
+/// It is asked at each connection, so that a renewed certificate is used at once.
+pub trait TlsSource: Send + Sync + 'static {
+    /// The configuration as it is now. ALPN names in it decide whether HTTP/2 is offered.
+    fn server_config(&self) -> Option<Arc<ServerConfig>>;
+}
+
+/// Plain HTTP.
+impl TlsSource for () {
+    fn server_config(&self) -> Option<Arc<ServerConfig>> {
+        None
+    }
+}
+
+/// What connections may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time; the next waits in the system's backlog. Default 512.
+    pub connections: usize,
+    /// How long a TLS handshake may take. Default 10 seconds.
+    pub handshake: Duration,
+    /// How long a connection may take to send the head of a request, or be idle between two of them.
+    /// Default 2 minutes, so that a scrape each minute finds its connection open.
+    pub idle: Duration,
+    /// How slowly a client may take an answer. Default 64 KiB in 30 seconds.
+    pub pace: Pace,
+    /// How long answers in flight may take once the shutdown has begun. Default 8 seconds.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            pace: Pace {
+                bytes: 64 * 1024,
+                every: Duration::from_secs(30),
+            },
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every answer in flight was finished.
+    Clean,
+    /// Some took longer than [`Limits::drain`] and were cut off.
+    CutOff,
+}
+
+/// Serves `app` on `listener` until `shutdown` resolves, then stops accepting, lets the answers in flight finish and
+/// returns.
+///
+/// Requests carry [`ConnectInfo<SocketAddr>`] as an extension.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    tls: Arc<dyn TlsSource>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    let slots = Arc::new(Semaphore::new(limits.connections.max(1)));
+    let graceful = GracefulShutdown::new();
+    let (stop, stopping) = watch::channel(());
+    let mut tasks = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &slots) => accepted,
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+        };
+        let (stream, peer, slot) = accepted;
+        let connection = Connection {
+            app: app.clone(),
+            limits: limits.clone(),
+            peer,
+            watcher: graceful.watcher(),
+            stopping: stopping.clone(),
+        };
+        let tls = tls.server_config();
+        tasks.spawn(async move {
+            connection.run(stream, tls).await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    drop(stop);
+    let drained = match timeout(limits.drain, graceful.shutdown()).await {
+        Ok(()) => Drained::Clean,
+        Err(_) => {
+            warn!(deadline = ?limits.drain, "answers in flight are cut off");
+            Drained::CutOff
+        }
+    };
+    tasks.shutdown().await;
+    drained
+}
+
+/// Waits for a free slot, then for a connection.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let slot = Arc::clone(slots).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, slot),
+            Err(error) if is_of_connection(&error) => debug!(%error, "connection lost"),
+            Err(error) => {
+                // Most likely out of file descriptors, of which closing connections give some back.
+                warn!(%error, "cannot accept connections, trying again");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+}
+
+/// Whether an error of `accept` is about the one connection, not about accepting.
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+struct Connection {
+    app: Router,
+    limits: Limits,
+    peer: SocketAddr,
+    watcher: Watcher,
+    /// Closes when the shutdown begins.
+    stopping: watch::Receiver<()>,
+}
+
+impl Connection {
+    async fn run(mut self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
+        let peer = self.peer;
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%peer, %error, "connection lost");
+            return;
+        }
+        let Some(config) = tls else {
+            return self.http1(stream).await;
+        };
+        let handshake = timeout(
+            self.limits.handshake,
+            TlsAcceptor::from(config).accept(stream),
+        );
+        let handshake = tokio::select! {
+            handshake = handshake => handshake,
+            _ = self.stopping.changed() => return,
+        };
+        let stream = match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => return debug!(%peer, "TLS handshake timed out"),
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            self.http2(stream).await;
+        } else {
+            self.http1(stream).await;
+        }
+    }
+
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let stream = TokioIo::new(Paced::new(stream, self.limits.pace));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.idle)
+            .max_buf_size(64 * 1024)
+            .serve_connection(stream, service(self.app, self.peer));
+        self.watcher
+            .watch(connection)
+            .await
+            .unwrap_or_else(|error| debug!(peer = %self.peer, %error, "connection failed"));
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let stream = TokioIo::new(Paced::new(stream, self.limits.pace));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(self.limits.idle / 2)
+            .keep_alive_timeout(self.limits.handshake)
+            .max_concurrent_streams(64)
+            .max_header_list_size(32 * 1024)
+            .max_send_buf_size(256 * 1024)
+            .serve_connection(stream, service(self.app, self.peer));
+        self.watcher
+            .watch(connection)
+            .await
+            .unwrap_or_else(|error| debug!(peer = %self.peer, %error, "connection failed"));
+    }
+}
+
+/// The router as hyper calls it.
+fn service(
+    app: Router,
+    peer: SocketAddr,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        app.clone().call(request)
+    })
+}
