@@ -139,7 +139,7 @@ pub(super) fn normalize(value: &str) -> Option<String> {
         parse(value.as_bytes())
     };
     let mut text = Vec::with_capacity(24);
-    write_openmetrics(&mut text, number.ok()?);
+    write_openmetrics_float(&mut text, number.ok()?);
     String::from_utf8(text).ok().filter(|text| text != value)
 }
 
@@ -169,7 +169,7 @@ pub fn write_float(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Appends `value` as OpenMetrics writes it: as [`write_float`], and `.0` after a whole number.
-pub fn write_openmetrics(out: &mut Vec<u8>, value: f64) {
+pub fn write_openmetrics_float(out: &mut Vec<u8>, value: f64) {
     let start = out.len();
     write_float(out, value);
     if value.is_finite() && !out[start..].iter().any(|byte| matches!(byte, b'e' | b'.')) {

@@ -21,17 +21,29 @@
 //! # Ok::<(), prom_model::exposition::ParseError>(())
 //! ```
 
+mod encode;
 mod error;
+mod escaping;
+mod family;
 mod float;
 mod labels;
+pub mod negotiate;
 mod openmetrics;
 mod parser;
+mod protobuf;
 mod scanner;
 mod text;
 mod unescape;
 
+pub use encode::{
+    encode, header, write_eof, write_header, write_sample, write_seconds, write_series, write_unit,
+};
 pub use error::{Found, ParseError, ParseErrorKind};
+pub use escaping::Escaping;
+pub use family::{MetricFamily, is_member, parse_families};
+pub use float::{write_float, write_int, write_openmetrics_float};
 pub use parser::{Entry, Parser, SeriesEntry};
+pub use protobuf::encode_protobuf;
 
 /// A text format that can be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
