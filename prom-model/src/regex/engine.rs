@@ -9,11 +9,36 @@ use super::error::{RegexError, RegexErrorKind};
 
 /// Bytes that the automaton of one expression may take.
 ///
-/// `\pL{300}` fits. Go itself stops at 128 MiB, too much for what any client may send.
-const MAX_AUTOMATON_BYTES: usize = 16 << 20;
+/// `\pL{100}` fits. Go itself stops at 128 MiB, too much for what any client may send.
+const MAX_AUTOMATON_BYTES: usize = 8 << 20;
 
 /// Bytes that the lazily built states of one expression may take while it matches.
 const MAX_STATE_CACHE_BYTES: usize = 1 << 20;
+
+/// Levels of nesting that any thread's stack is deep enough for.
+const SHALLOW: u32 = 100;
+/// Twice what 1000 levels took of a stack in an unoptimised build.
+const DEEP_STACK_BYTES: usize = 4 << 20;
+
+/// Runs `build`, which walks an expression of `height` levels recursively, where the stack is deep enough.
+pub(super) fn on_deep_stack<T: Send>(
+    expression: &str,
+    height: u32,
+    build: impl FnOnce() -> Result<T, RegexError> + Send,
+) -> Result<T, RegexError> {
+    if height <= SHALLOW {
+        return build();
+    }
+    let too_large = || RegexError::new(RegexErrorKind::TooLarge, expression);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(DEEP_STACK_BYTES)
+            .spawn_scoped(scope, build)
+            .map_err(|_| too_large())?
+            .join()
+            .map_err(|_| too_large())?
+    })
+}
 
 /// A compiled expression.
 pub(super) struct Engine(meta::Regex);
@@ -48,6 +73,11 @@ impl Engine {
 
     pub(super) fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// Bytes that the compiled expression takes, without what it caches while it matches.
+    pub(super) fn memory_usage(&self) -> usize {
+        self.0.memory_usage()
     }
 
     /// What the leftmost match in `text` captured.

@@ -68,10 +68,12 @@ impl Regex {
     /// Where Go's parser refuses it, or where its automaton would be too large.
     pub fn new(expression: &str) -> Result<Self, RegexError> {
         let parsed = parse::parse(expression, parse::DotMatchesNewline::Yes)?;
-        let program = match Shape::of(&parsed.hir) {
-            Some(shape) => Program::Shape(shape),
-            None => Program::Engine(Engine::matching(expression, parsed.hir)?),
-        };
+        let program = engine::on_deep_stack(expression, parsed.height, || {
+            Ok(match Shape::of(&parsed.hir) {
+                Some(shape) => Program::Shape(shape),
+                None => Program::Engine(Engine::matching(expression, parsed.hir)?),
+            })
+        })?;
         Ok(Self(Arc::new(Inner {
             expression: expression.into(),
             program,
@@ -91,6 +93,17 @@ impl Regex {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.expression
+    }
+
+    /// Bytes that the compiled expression takes, without what it caches while it matches.
+    ///
+    /// For whoever compiles many expressions for one stranger and has to stop somewhere.
+    #[must_use]
+    pub fn memory_usage(&self) -> usize {
+        match &self.0.program {
+            Program::Shape(shape) => shape.memory_usage(),
+            Program::Engine(engine) => engine.memory_usage(),
+        }
     }
 
     /// The texts that match, sorted, where the expression is but a list of them: `a|b`, `es_(a|b)`.

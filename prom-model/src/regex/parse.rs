@@ -32,6 +32,8 @@ pub(super) struct Parsed {
     pub(super) hir: Hir,
     /// Names of the groups 1, 2, …, empty for a nameless one.
     pub(super) names: Vec<Box<str>>,
+    /// Levels of nesting in `hir`, which whoever walks it recursively descends.
+    pub(super) height: u32,
 }
 
 /// Parses all of `expression`.
@@ -64,6 +66,7 @@ pub(super) fn parse(expression: &str, dot: DotMatchesNewline) -> Result<Parsed, 
     Ok(Parsed {
         hir: node.hir,
         names: parser.names,
+        height: node.height,
     })
 }
 

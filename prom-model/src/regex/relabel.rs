@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use regex_syntax::hir::{Hir, HirKind, Look};
 
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::error::RegexError;
-use super::parse::{self, DotMatchesNewline};
+use super::parse::{self, DotMatchesNewline, Parsed};
 use super::shape::Shape;
 use super::template::Template;
 
@@ -42,36 +42,10 @@ impl RelabelRegex {
     pub fn new(expression: &str) -> Result<Self, RegexError> {
         let spliced = format!("^(?s:{expression})$");
         let parsed = parse::parse(&spliced, DotMatchesNewline::No)?;
-        let (shape, whole_groups, engine, anchored) = match unanchor(&parsed.hir) {
-            Some(hir) => {
-                let shape = Shape::of(&hir);
-                let whole_groups = if shape.is_some() {
-                    whole_groups(&hir)
-                } else {
-                    0
-                };
-                let engine = if shape.is_some() && whole_groups == parsed.names.len() {
-                    None
-                } else {
-                    Some(Engine::capturing(&spliced, hir)?)
-                };
-                (shape, whole_groups, engine, true)
-            }
-            None => (
-                None,
-                0,
-                Some(Engine::searching(&spliced, &parsed.hir)?),
-                false,
-            ),
-        };
-        Ok(Self(Arc::new(Inner {
-            expression: expression.into(),
-            names: parsed.names.into(),
-            shape,
-            whole_groups,
-            engine,
-            anchored,
-        })))
+        let inner = engine::on_deep_stack(&spliced, parsed.height, || {
+            Inner::build(expression, &spliced, parsed)
+        })?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Whether the whole of `text` matches.
@@ -156,6 +130,32 @@ impl RelabelRegex {
         }
         out.push_str(&text[copied..]);
         out
+    }
+}
+
+impl Inner {
+    fn build(expression: &str, spliced: &str, parsed: Parsed) -> Result<Self, RegexError> {
+        let mut inner = Self {
+            expression: expression.into(),
+            names: parsed.names.into(),
+            shape: None,
+            whole_groups: 0,
+            engine: None,
+            anchored: false,
+        };
+        let Some(hir) = unanchor(&parsed.hir) else {
+            inner.engine = Some(Engine::searching(spliced, &parsed.hir)?);
+            return Ok(inner);
+        };
+        inner.anchored = true;
+        inner.shape = Shape::of(&hir);
+        if inner.shape.is_some() {
+            inner.whole_groups = whole_groups(&hir);
+        }
+        if inner.shape.is_none() || inner.whole_groups < inner.names.len() {
+            inner.engine = Some(Engine::capturing(spliced, hir)?);
+        }
+        Ok(inner)
     }
 }
 

@@ -55,6 +55,16 @@ impl Shape {
         }
     }
 
+    pub(super) fn memory_usage(&self) -> usize {
+        match self {
+            Self::Literals(literals) => literals
+                .iter()
+                .map(|literal| literal.len() + size_of::<Box<str>>())
+                .sum(),
+            Self::Affixes { prefix, suffix, .. } => prefix.len() + suffix.len(),
+        }
+    }
+
     pub(super) fn literals(&self) -> Option<impl ExactSizeIterator<Item = &str>> {
         match self {
             Self::Literals(literals) => Some(literals.iter().map(|literal| &**literal)),
