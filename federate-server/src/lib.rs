@@ -3,3 +3,4 @@
 pub mod auth;
 pub mod listener;
 pub mod serve;
+pub mod selector;

@@ -74,6 +74,12 @@ impl Matcher {
         &self.value
     }
 
+    /// The compiled expression of [`MatchOp::Regex`] and [`MatchOp::NotRegex`].
+    #[must_use]
+    pub const fn regex(&self) -> Option<&Regex> {
+        self.regex.as_ref()
+    }
+
     /// Whether a label with `value` (empty for an absent one) satisfies the condition.
     #[must_use]
     pub fn matches_value(&self, value: &str) -> bool {
