@@ -1,0 +1,464 @@
+//! The loops of discovery, and one round of each.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{info, warn};
+
+use super::known::{IntegrationTrouble, Lookup};
+use super::{Discoverer, Progress};
+use crate::api::{ApiError, IntegrationOutcome, with_causes};
+use crate::backoff::Backoff;
+use crate::health::Health;
+use crate::resolve::ResolveError;
+
+/// The first wait after a round that failed; calls have retried for a while by themselves then.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// How long the first lookups wait for the first integrations, and for credentials.
+const ORDER_PATIENCE: Duration = Duration::from_secs(15);
+/// How many lookups are under way at a time.
+const LOOKUPS: usize = 16;
+/// How long a round of lookups gathers answers before it publishes them.
+const LOOKUP_BATCH: Duration = Duration::from_secs(2);
+/// Time between readings of credentials and CA that nothing asked for.
+const ACCESS_INTERVAL: Duration = Duration::from_secs(600);
+/// The longest wait after a reading of credentials and CA that failed.
+const ACCESS_WAIT_LIMIT: Duration = Duration::from_secs(300);
+/// Bounds of the time between readings that nodes' refusals ask for; it grows while they don't
+/// bring other credentials.
+const REJECTION_WAITS: (Duration, Duration) = (Duration::from_secs(10), ACCESS_WAIT_LIMIT);
+/// The longest wait between attempts to integrate a service that Aiven refuses to integrate.
+const INTEGRATION_WAIT_LIMIT: Duration = Duration::from_secs(600);
+/// So many services in a row that fail for reasons which aren't theirs end a round of integrations.
+const TRANSIENT_FAILURES: usize = 3;
+/// How many services a log line names.
+const NAMES: usize = 5;
+
+impl Discoverer {
+    pub(super) async fn restore(&self) {
+        let Some(file) = self.state_file.clone() else {
+            return;
+        };
+        let project = self.settings.targets.project.clone();
+        let loaded = tokio::task::spawn_blocking(move || file.load(&project)).await;
+        match loaded {
+            Ok(Ok(Some(last))) => {
+                self.known().restore(last);
+                self.publish();
+                info!(discovery = %self.settings.name, "restored the targets of before the start");
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => {
+                let error = with_causes(&error);
+                warn!(discovery = %self.settings.name, %error, "starting without the targets of before");
+            }
+            Err(error) => {
+                warn!(discovery = %self.settings.name, %error, "starting without the targets of before");
+            }
+        }
+    }
+
+    pub(super) async fn refresh_loop(&self) {
+        let interval = self.settings.refresh_interval;
+        let mut backoff = Backoff::new(FIRST_WAIT, interval);
+        loop {
+            let result = self.refresh().await;
+            let _ = self.signals.refreshed.set(());
+            let wait = match result {
+                Ok(()) => {
+                    backoff.reset();
+                    interval
+                }
+                Err(error) => wait_after(&error, &mut backoff, interval),
+            };
+            sleep(wait).await;
+        }
+    }
+
+    /// Reads catalogue and service list, each of which keeps its last good answer by itself.
+    async fn refresh(&self) -> Result<(), ApiError> {
+        let started = Instant::now();
+        let (listing, list) = tokio::join!(self.catalogue.list(), self.api.services());
+        let seconds = started.elapsed().as_secs_f64();
+        self.metrics.count_refresh(list.is_ok(), seconds);
+        let discovery = self.settings.name.as_str();
+        let targets = &self.settings.targets;
+        let mut known = self.known();
+        match listing {
+            Ok(listing) => {
+                if known.catalogue_health.succeeded() {
+                    info!(discovery, "the service catalogue can be read again");
+                }
+                known.listing = Some(listing);
+            }
+            Err(error) => {
+                if known.catalogue_health.failed(&error) {
+                    let error = with_causes(&error);
+                    warn!(discovery, error, "the service catalogue can't be read");
+                }
+            }
+        }
+        let result = match list {
+            Ok(list) => {
+                if known.refresh_health.succeeded() {
+                    info!(discovery, "the service list can be read again");
+                }
+                let now = SystemTime::now();
+                known.last_success = Some(now);
+                let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+                self.metrics
+                    .set_last_success(discovery, since_epoch.as_secs_f64());
+                self.metrics.count_malformed_services(list.malformed.len());
+                known.report_malformed(discovery, &list.malformed);
+                known.replace_services(list);
+                Ok(())
+            }
+            Err(error) => {
+                if known.refresh_health.failed(&error) {
+                    let error = with_causes(&error);
+                    warn!(
+                        discovery,
+                        error, "the service list can't be read; the targets stay"
+                    );
+                }
+                Err(error)
+            }
+        };
+        known.prune(targets);
+        let lacks_addresses = known.lacks_addresses(targets);
+        let first = !known.resolved;
+        drop(known);
+        self.publish();
+        if lacks_addresses || first {
+            self.signals.resolve.notify_one();
+        }
+        result
+    }
+
+    pub(super) async fn integrate_loop(&self) {
+        let Some(endpoint_id) = self.settings.targets.endpoint_id.clone() else {
+            return;
+        };
+        if !self.settings.integrate {
+            return;
+        }
+        self.signals.refreshed.wait().await;
+        let interval = self.settings.integrate_interval;
+        loop {
+            let asked = self.integrate(&endpoint_id).await;
+            let _ = self.signals.integrated.set(());
+            sleep(asked.unwrap_or_default().max(interval)).await;
+        }
+    }
+
+    /// Integrates what lacks it; how long Aiven asked to wait.
+    async fn integrate(&self, endpoint_id: &str) -> Option<Duration> {
+        let services = self
+            .known()
+            .to_integrate(&self.settings.targets, Instant::now());
+        let mut in_a_row = 0;
+        let mut asked = None;
+        for service in services {
+            let result = self
+                .api
+                .create_prometheus_integration(&service, endpoint_id)
+                .await;
+            self.metrics.count_integration(result.is_ok());
+            match result {
+                Ok(outcome) => {
+                    in_a_row = 0;
+                    if outcome == IntegrationOutcome::Created {
+                        info!(discovery = %self.settings.name, service, "enabled the prometheus integration");
+                    }
+                    self.known().integrated(&service, endpoint_id);
+                    self.signals.resolve.notify_one();
+                }
+                Err(error) => {
+                    self.integration_failed(&service, &error);
+                    asked = asked.max(error.retry_after());
+                    in_a_row = if error.is_transient() {
+                        in_a_row + 1
+                    } else {
+                        0
+                    };
+                    let hopeless =
+                        matches!(error, ApiError::Unauthorized { .. } | ApiError::Token(_));
+                    if hopeless || in_a_row >= TRANSIENT_FAILURES {
+                        break;
+                    }
+                }
+            }
+        }
+        asked
+    }
+
+    fn integration_failed(&self, service: &str, error: &ApiError) {
+        let mut known = self.known();
+        let now = Instant::now();
+        let trouble = known
+            .integration
+            .entry(service.to_owned())
+            .or_insert_with(|| IntegrationTrouble {
+                health: Health::default(),
+                backoff: Backoff::new(self.settings.integrate_interval, INTEGRATION_WAIT_LIMIT),
+                not_before: now,
+            });
+        if !error.is_transient() {
+            trouble.not_before = now + trouble.backoff.next_delay();
+        }
+        if trouble.health.failed(error) {
+            let error = with_causes(error);
+            warn!(discovery = %self.settings.name, service, error, "can't enable the prometheus integration");
+        }
+    }
+
+    pub(super) async fn resolve_loop(&self) {
+        if *self.progress.borrow() == Progress::Waiting {
+            self.signals.refreshed.wait().await;
+            let in_order = async {
+                self.signals.access_tried.wait().await;
+                if self.settings.integrate && self.settings.targets.endpoint_id.is_some() {
+                    self.signals.integrated.wait().await;
+                }
+            };
+            let _ = timeout(ORDER_PATIENCE, in_order).await;
+        }
+        loop {
+            // The round that starts now sees whatever asked for one until now.
+            let _ = self.signals.resolve.notified().now_or_never();
+            self.resolve().await;
+            tokio::select! {
+                () = sleep(self.settings.dns_refresh_interval) => {}
+                () = self.signals.resolve.notified() => {}
+            }
+        }
+    }
+
+    async fn resolve(&self) {
+        let (lookups, refreshed) = {
+            let known = self.known();
+            if !known.is_complete() {
+                return;
+            }
+            (known.to_resolve(&self.settings.targets), known.refreshed)
+        };
+        let mut answers = stream::iter(lookups)
+            .map(|lookup| async move {
+                let result = match &lookup.host {
+                    Some(host) => {
+                        let result = self.resolver.resolve(host).await;
+                        self.metrics.count_lookup(result.is_ok());
+                        result.map(Some)
+                    }
+                    None => Ok(None),
+                };
+                (lookup, result)
+            })
+            .buffer_unordered(LOOKUPS);
+        let mut news = LookupNews::default();
+        let mut batch = Instant::now();
+        while let Some((lookup, result)) = answers.next().await {
+            self.take_answer(&lookup, result, &mut news);
+            if batch.elapsed() >= LOOKUP_BATCH {
+                batch = Instant::now();
+                self.publish();
+            }
+        }
+        news.report(&self.settings.name);
+        self.known().resolved |= refreshed;
+        self.publish();
+    }
+
+    fn take_answer(
+        &self,
+        lookup: &Lookup,
+        result: Result<Option<crate::resolve::Addresses>, ResolveError>,
+        news: &mut LookupNews,
+    ) {
+        let mut known = self.known();
+        let health = known.dns_health.entry(lookup.service.clone()).or_default();
+        match result {
+            Ok(Some(addresses)) => {
+                if health.succeeded() {
+                    news.recovered.push(lookup.service.clone());
+                }
+                self.metrics.count_discovery(true);
+                known.set_addresses(&lookup.service, addresses);
+            }
+            // Without a host name there is nothing to look up, and nothing to recover from.
+            Ok(None) => self.metrics.count_discovery(false),
+            Err(error) => {
+                self.metrics.count_discovery(false);
+                if health.failed(&error) {
+                    news.failed.push(lookup.service.clone());
+                    news.error.get_or_insert_with(|| with_causes(&error));
+                }
+            }
+        }
+    }
+
+    pub(super) async fn access_loop(&self) {
+        let mut backoff = Backoff::new(FIRST_WAIT, ACCESS_WAIT_LIMIT);
+        let mut rejections = Backoff::new(REJECTION_WAITS.0, REJECTION_WAITS.1);
+        loop {
+            let result = self.read_access().await;
+            let _ = self.signals.access_tried.set(());
+            match result {
+                Ok(changed) => {
+                    backoff.reset();
+                    if changed {
+                        rejections.reset();
+                    }
+                    let read = Instant::now();
+                    tokio::select! {
+                        () = sleep(ACCESS_INTERVAL) => rejections.reset(),
+                        () = self.access.rejected.notified() => {
+                            sleep_until(read + rejections.next_delay()).await;
+                        }
+                    }
+                }
+                Err(error) => {
+                    sleep(wait_after(&error, &mut backoff, ACCESS_WAIT_LIMIT)).await;
+                }
+            }
+        }
+    }
+
+    /// Reads credentials and CA; whether the credentials are other ones.
+    async fn read_access(&self) -> Result<bool, ApiError> {
+        let credentials = async {
+            match &self.settings.targets.endpoint_id {
+                Some(id) => Some(self.api.endpoint_credentials(id).await),
+                None => None,
+            }
+        };
+        let (credentials, ca) = tokio::join!(credentials, self.api.project_ca());
+        let discovery = self.settings.name.as_str();
+        let mut known = self.known();
+        let mut changed = false;
+        let mut error = None;
+        match credentials {
+            Some(Ok(credentials)) => {
+                changed = self.access.set_basic_auth(credentials);
+                if known.credentials_health.succeeded() {
+                    info!(discovery, "the credentials can be read again");
+                }
+            }
+            Some(Err(failure)) => {
+                if known.credentials_health.failed(&failure) {
+                    let error = with_causes(&failure);
+                    warn!(discovery, error, "the endpoint's credentials can't be read");
+                }
+                error = Some(failure);
+            }
+            None => {}
+        }
+        match ca {
+            Ok(ca) => {
+                if known.ca_health.succeeded() {
+                    info!(discovery, "the project's ca can be read again");
+                }
+                if known.ca_pem.as_ref() != Some(&ca) {
+                    known.ca_pem = Some(ca);
+                    self.signals.save.notify_one();
+                }
+            }
+            Err(failure) => {
+                if known.ca_health.failed(&failure) {
+                    let error = with_causes(&failure);
+                    warn!(discovery, error, "the project's ca can't be read");
+                }
+                error = error.or(Some(failure));
+            }
+        }
+        drop(known);
+        self.publish();
+        match error {
+            None => Ok(changed),
+            Some(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn save_loop(&self) {
+        let Some(file) = self.state_file.clone() else {
+            return;
+        };
+        let mut health = Health::default();
+        let mut backoff = Backoff::new(FIRST_WAIT, ACCESS_WAIT_LIMIT);
+        loop {
+            self.signals.save.notified().await;
+            let Some(last) = self.known().last_known(&self.settings.targets.project) else {
+                continue;
+            };
+            let writer = file.clone();
+            let written = tokio::task::spawn_blocking(move || writer.save(&last)).await;
+            let written = written.map_err(std::io::Error::other).flatten();
+            self.metrics.count_state_write(written.is_ok());
+            let path = file.path().display();
+            match written {
+                Ok(()) => {
+                    backoff.reset();
+                    if health.succeeded() {
+                        info!(%path, "the last-known discovery can be written again");
+                    }
+                }
+                Err(error) => {
+                    if health.failed(&error) {
+                        warn!(%path, %error, "the last-known discovery can't be written");
+                    }
+                    self.signals.save.notify_one();
+                    sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+    }
+}
+
+/// How long to wait after `error`: what Aiven asked for at least; the whole `interval` where only an
+/// operator can help.
+fn wait_after(error: &ApiError, backoff: &mut Backoff, interval: Duration) -> Duration {
+    let own = if error.is_transient() || matches!(error, ApiError::Nonsense { .. }) {
+        backoff.next_delay()
+    } else {
+        interval
+    };
+    own.max(error.retry_after().unwrap_or_default())
+}
+
+/// Changes of a round of lookups, told in one line each.
+#[derive(Default)]
+struct LookupNews {
+    failed: Vec<String>,
+    error: Option<String>,
+    recovered: Vec<String>,
+}
+
+impl LookupNews {
+    fn report(self, discovery: &str) {
+        if let Some(error) = self.error {
+            let count = self.failed.len();
+            let services = some_of(self.failed);
+            warn!(
+                discovery,
+                count, services, error, "lookups fail; the last addresses stay"
+            );
+        }
+        if !self.recovered.is_empty() {
+            let count = self.recovered.len();
+            let services = some_of(self.recovered);
+            info!(discovery, count, services, "lookups succeed again");
+        }
+    }
+}
+
+fn some_of(mut names: Vec<String>) -> String {
+    names.sort_unstable();
+    let more = names.len().saturating_sub(NAMES);
+    names.truncate(NAMES);
+    let mut text = names.join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
