@@ -164,11 +164,10 @@ impl Node {
 
 /// Whether `text`, written without quotes, is a YAML string and reads back as itself.
 pub(crate) fn is_plain_string(text: &str) -> bool {
-    let starts_badly = text.starts_with(|first: char| {
-        "!&*-?|>@`%'\"#,[]{}=<:".contains(first) && !text.starts_with("<secret>")
-    });
+    let starts_badly = text.starts_with(|first| "!&*-?|>@`%'\"#,[]{}:".contains(first));
     looks_like_string(text)
         && !starts_badly
+        && text != "<<"
         && !text.starts_with("---")
         && !text.starts_with("...")
         && !text.starts_with(' ')
