@@ -48,7 +48,10 @@ impl Column {
     }
 
     fn time(&self, slot: u32) -> i64 {
-        self.times.get(slot as usize).copied().unwrap_or(self.scrape_ms)
+        self.times
+            .get(slot as usize)
+            .copied()
+            .unwrap_or(self.scrape_ms)
     }
 
     /// Makes this a copy of `other`, in the memory that is here already.
@@ -121,7 +124,11 @@ impl Draft {
             }
             if timestamp_ms == last_ms {
                 let same = last.to_bits() == value.to_bits();
-                return if same { Ok(()) } else { Err(AppendError::DuplicateTimestamp) };
+                return if same {
+                    Ok(())
+                } else {
+                    Err(AppendError::DuplicateTimestamp)
+                };
             }
         }
         if timestamp_ms == self.scrape_ms {
@@ -132,11 +139,17 @@ impl Draft {
         } else {
             self.hold_times();
             if timestamp_ms > self.scrape_ms {
-                let place =
-                    self.column.later.partition_point(|later| {
-                        (later.slot, later.timestamp_ms) < (slot, timestamp_ms)
-                    });
-                self.column.later.insert(place, Later { slot, timestamp_ms, value });
+                let place = self.column.later.partition_point(|later| {
+                    (later.slot, later.timestamp_ms) < (slot, timestamp_ms)
+                });
+                self.column.later.insert(
+                    place,
+                    Later {
+                        slot,
+                        timestamp_ms,
+                        value,
+                    },
+                );
             } else {
                 self.column.values[at] = value;
                 self.column.times[at] = timestamp_ms;
@@ -163,7 +176,12 @@ impl Draft {
 
     /// Time and value of the newest sample of `slot`, in the past or to come.
     fn newest(&self, slot: u32) -> (i64, f64) {
-        let later = self.column.later.iter().rev().find(|later| later.slot == slot);
+        let later = self
+            .column
+            .later
+            .iter()
+            .rev()
+            .find(|later| later.slot == slot);
         if let Some(later) = later {
             return (later.timestamp_ms, later.value);
         }
@@ -177,14 +195,21 @@ impl Draft {
     /// Gives each sample a time of its own, that of the scrape before where it had none.
     fn hold_times(&mut self) {
         if self.column.times.is_empty() {
-            self.column.times.resize(self.column.values.len(), self.column.scrape_ms);
+            self.column
+                .times
+                .resize(self.column.values.len(), self.column.scrape_ms);
         }
     }
 
     /// Samples that lay ahead become the latest once their time has come.
     fn promote(&mut self) {
         self.hold_times();
-        let Column { values, times, later, .. } = &mut self.column;
+        let Column {
+            values,
+            times,
+            later,
+            ..
+        } = &mut self.column;
         later.retain(|later| {
             let due = later.timestamp_ms <= self.scrape_ms;
             if due {
@@ -197,7 +222,12 @@ impl Draft {
 }
 
 /// Whether the sample `(timestamp_ms, value)` is one to serve at `now_ms`: neither a stale marker nor older than `lookback_ms`.
-pub(crate) const fn is_current(timestamp_ms: i64, value: f64, now_ms: i64, lookback_ms: i64) -> bool {
+pub(crate) const fn is_current(
+    timestamp_ms: i64,
+    value: f64,
+    now_ms: i64,
+    lookback_ms: i64,
+) -> bool {
     value.to_bits() != STALE_NAN_BITS
         && timestamp_ms <= now_ms
         && timestamp_ms >= now_ms.saturating_sub(lookback_ms)
@@ -252,13 +282,19 @@ mod tests {
         draft.begin(&column, 100);
         assert_eq!(draft.append(0, 1.0, None), Ok(()));
         assert_eq!(draft.append(0, 1.0, None), Ok(()));
-        assert_eq!(draft.append(0, 2.0, None), Err(AppendError::DuplicateTimestamp));
+        assert_eq!(
+            draft.append(0, 2.0, None),
+            Err(AppendError::DuplicateTimestamp)
+        );
         assert_eq!(draft.append(0, 2.0, Some(99)), Err(AppendError::OutOfOrder));
         let column = draft.finish(column);
         draft.begin(&column, 50);
         assert_eq!(draft.append(0, 3.0, None), Err(AppendError::OutOfOrder));
         assert_eq!(draft.append(0, 3.0, Some(120)), Ok(()));
-        assert_eq!(draft.append(0, 4.0, Some(110)), Err(AppendError::OutOfOrder));
+        assert_eq!(
+            draft.append(0, 4.0, Some(110)),
+            Err(AppendError::OutOfOrder)
+        );
     }
 
     #[test]

@@ -34,13 +34,20 @@ impl Index {
     /// Whether it was made from exactly these tables.
     pub(crate) fn is_of(&self, tables: &[Arc<Table>]) -> bool {
         self.tables.len() == tables.len()
-            && self.tables.iter().zip(tables).all(|(have, want)| Arc::ptr_eq(have, want))
+            && self
+                .tables
+                .iter()
+                .zip(tables)
+                .all(|(have, want)| Arc::ptr_eq(have, want))
     }
 
     /// The index of `tables`, made from this one where most of them are the same.
     pub(crate) fn updated(&self, tables: Vec<Arc<Table>>) -> Self {
         let unchanged = |at: usize| {
-            self.tables.get(at).zip(tables.get(at)).is_some_and(|(have, want)| Arc::ptr_eq(have, want))
+            self.tables
+                .get(at)
+                .zip(tables.get(at))
+                .is_some_and(|(have, want)| Arc::ptr_eq(have, want))
         };
         let last = self.tables.len().max(tables.len());
         let changed: Vec<usize> = (0..last).filter(|at| !unchanged(*at)).collect();
@@ -54,7 +61,11 @@ impl Index {
     }
 
     /// The names' entries with those of the `changed` targets taken from `tables`.
-    fn replace(&self, tables: &[Arc<Table>], changed: &[usize]) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
+    fn replace(
+        &self,
+        tables: &[Arc<Table>],
+        changed: &[usize],
+    ) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
         let gone: HashSet<TargetAt> = changed.iter().map(|at| position(*at)).collect();
         let mut fresh: HashMap<Arc<str>, Vec<Entry>> = HashMap::new();
         for old in changed.iter().filter_map(|at| self.tables.get(*at)) {
@@ -69,7 +80,10 @@ impl Index {
         for (name, mut new) in fresh {
             sort(tables, &mut new);
             let kept = by_name.get(&name).map_or(&[][..], |entries| entries);
-            let kept = kept.iter().copied().filter(|entry| !gone.contains(&entry.target));
+            let kept = kept
+                .iter()
+                .copied()
+                .filter(|entry| !gone.contains(&entry.target));
             let merged = merge(tables, kept, &new);
             if merged.is_empty() {
                 by_name.remove(&name);
@@ -100,14 +114,25 @@ fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
 fn collect(tables: &[Arc<Table>], at: usize, names: &mut HashMap<Arc<str>, Vec<Entry>>) {
     for (slot, member) in tables[at].members.iter().enumerate() {
         if let Some(member) = member {
-            let entry = Entry { target: position(at), slot: position(slot), repeats: false };
-            names.entry(Arc::clone(&member.shape.name)).or_default().push(entry);
+            let entry = Entry {
+                target: position(at),
+                slot: position(slot),
+                repeats: false,
+            };
+            names
+                .entry(Arc::clone(&member.shape.name))
+                .or_default()
+                .push(entry);
         }
     }
 }
 
 fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {
-    entries.sort_by(|a, b| labels(tables, *a).map(Order).cmp(&labels(tables, *b).map(Order)));
+    entries.sort_by(|a, b| {
+        labels(tables, *a)
+            .map(Order)
+            .cmp(&labels(tables, *b).map(Order))
+    });
 }
 
 /// Both sorted lists as one. `kept` still has its marks of repeats, of which some may no longer hold.
@@ -121,10 +146,13 @@ fn merge(tables: &[Arc<Table>], kept: impl Iterator<Item = Entry>, new: &[Entry]
         from = merged[..from].partition_point(|have| labels(tables, *have).map(Order) <= order);
         merged.insert(from, *entry);
     }
-    let fresh: HashSet<(TargetAt, u32)> = new.iter().map(|entry| (entry.target, entry.slot)).collect();
+    let fresh: HashSet<(TargetAt, u32)> =
+        new.iter().map(|entry| (entry.target, entry.slot)).collect();
     let is_fresh = |entry: &Entry| fresh.contains(&(entry.target, entry.slot));
     let doubtful: Vec<bool> = (0..merged.len())
-        .map(|at| merged[at].repeats || is_fresh(&merged[at]) || (at > 0 && is_fresh(&merged[at - 1])))
+        .map(|at| {
+            merged[at].repeats || is_fresh(&merged[at]) || (at > 0 && is_fresh(&merged[at - 1]))
+        })
         .collect();
     mark_repeats(tables, &mut merged, |at| doubtful[at]);
     merged

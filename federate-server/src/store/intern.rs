@@ -28,7 +28,11 @@ pub(crate) struct Shape {
 impl Shape {
     /// Names and values of its own labels, without the metric name, sorted by name.
     pub(crate) fn own(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.layout.0.iter().zip(&self.values).map(|(name, value)| (&**name, &**value))
+        self.layout
+            .0
+            .iter()
+            .zip(&self.values)
+            .map(|(name, value)| (&**name, &**value))
     }
 
     /// The value of its own label `name`, empty where it has none.
@@ -72,7 +76,10 @@ impl Interner {
         let hash = own
             .iter()
             .map(|(name, value)| self.label_hash(name, value))
-            .fold(self.label_hash(prom_model::label::METRIC_NAME, name), u64::wrapping_add);
+            .fold(
+                self.label_hash(prom_model::label::METRIC_NAME, name),
+                u64::wrapping_add,
+            );
         let mut pools = self.pools();
         let known = pools.shapes.find(hash, |shape| {
             shape.hash == hash && *shape.name == *name && shape.own().eq(own.iter().copied())
@@ -81,12 +88,24 @@ impl Interner {
             return Arc::clone(shape);
         }
         let pools = &mut *pools;
-        let names = own.iter().map(|(name, _)| intern_str(&mut pools.strings, &self.hasher, name));
+        let names = own
+            .iter()
+            .map(|(name, _)| intern_str(&mut pools.strings, &self.hasher, name));
         let layout = intern(&mut pools.layouts, &self.hasher, Layout(names.collect()));
-        let values = own.iter().map(|(_, value)| intern_str(&mut pools.strings, &self.hasher, value)).collect();
+        let values = own
+            .iter()
+            .map(|(_, value)| intern_str(&mut pools.strings, &self.hasher, value))
+            .collect();
         let name = intern_str(&mut pools.strings, &self.hasher, name);
-        let shape = Arc::new(Shape { name, layout, values, hash });
-        pools.shapes.insert_unique(hash, Arc::clone(&shape), |shape| shape.hash);
+        let shape = Arc::new(Shape {
+            name,
+            layout,
+            values,
+            hash,
+        });
+        pools
+            .shapes
+            .insert_unique(hash, Arc::clone(&shape), |shape| shape.hash);
         shape
     }
 
@@ -95,7 +114,14 @@ impl Interner {
         let mut pools = self.pools();
         let pools = &mut *pools;
         let name = intern_str(&mut pools.strings, &self.hasher, name);
-        intern(&mut pools.families, &self.hasher, Family { name, metadata: metadata.clone() })
+        intern(
+            &mut pools.families,
+            &self.hasher,
+            Family {
+                name,
+                metadata: metadata.clone(),
+            },
+        )
     }
 
     /// Drops whatever nobody but the interner holds.
@@ -103,9 +129,16 @@ impl Interner {
         let mut pools = self.pools();
         pools.shapes.retain(|shape| Arc::strong_count(shape) > 1);
         pools.layouts.retain(|layout| Arc::strong_count(layout) > 1);
-        pools.families.retain(|family| Arc::strong_count(family) > 1);
+        pools
+            .families
+            .retain(|family| Arc::strong_count(family) > 1);
         pools.strings.retain(|text| Arc::strong_count(text) > 1);
-        let Pools { strings, layouts, shapes, families } = &mut *pools;
+        let Pools {
+            strings,
+            layouts,
+            shapes,
+            families,
+        } = &mut *pools;
         shapes.shrink_to_fit(|shape| shape.hash);
         layouts.shrink_to_fit(|layout| self.hasher.hash_one(layout));
         families.shrink_to_fit(|family| self.hasher.hash_one(family));
@@ -125,8 +158,11 @@ fn intern<T: Hash + Eq>(pool: &mut HashTable<Arc<T>>, hasher: &RandomState, valu
 }
 
 fn intern_str(pool: &mut HashTable<Arc<str>>, hasher: &RandomState, text: &str) -> Arc<str> {
-    let entry =
-        pool.entry(hasher.hash_one(text), |have| **have == *text, |have| hasher.hash_one(&**have));
+    let entry = pool.entry(
+        hasher.hash_one(text),
+        |have| **have == *text,
+        |have| hasher.hash_one(&**have),
+    );
     Arc::clone(entry.or_insert_with(|| Arc::from(text)).get())
 }
 
@@ -145,7 +181,10 @@ mod tests {
         assert!(Arc::ptr_eq(&shape.layout, &other.layout));
         assert!(Arc::ptr_eq(&shape.values[1], &other.values[1]));
         assert_eq!(shape.own().collect::<Vec<_>>(), own);
-        assert_eq!((shape.own_value("cpu"), shape.own_value("none")), ("cpu0", ""));
+        assert_eq!(
+            (shape.own_value("cpu"), shape.own_value("none")),
+            ("cpu0", "")
+        );
     }
 
     #[test]
@@ -155,7 +194,10 @@ mod tests {
         drop(interner.shape("gone", &[("b", "2")]));
         interner.sweep();
         let pools = interner.pools();
-        assert_eq!((pools.shapes.len(), pools.layouts.len(), pools.strings.len()), (1, 1, 3));
+        assert_eq!(
+            (pools.shapes.len(), pools.layouts.len(), pools.strings.len()),
+            (1, 1, 3)
+        );
         drop(pools);
         assert!(Arc::ptr_eq(&kept, &interner.shape("kept", &[("a", "1")])));
     }

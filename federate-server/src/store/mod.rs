@@ -11,6 +11,7 @@
 mod column;
 mod index;
 mod intern;
+mod read;
 mod select;
 mod table;
 mod writer;
@@ -26,13 +27,14 @@ use prom_model::label::LabelSet;
 use prom_model::metadata::Metadata;
 use prom_model::sink::{Sink, TargetSink};
 
-pub(crate) use self::select::{Found, Selection};
+pub(crate) use self::select::{Cursor, Found, Selection, layout_key};
 pub(crate) use self::table::SeriesLabels;
 
 use self::index::Index;
 use self::intern::Interner;
 use self::table::Table;
 use self::writer::{Published, StoredTarget, Writer};
+use crate::selector::Selector;
 
 /// How old a sample may be and still be served, as in Prometheus (`--query.lookback-delta`).
 pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
@@ -92,9 +94,17 @@ impl Store {
         let nothing = Arc::<Published>::default();
         let published = targets
             .iter()
-            .map(|target| target.as_ref().map_or_else(|| Arc::clone(&nothing), |target| target.load()))
+            .map(|target| {
+                target
+                    .as_ref()
+                    .map_or_else(|| Arc::clone(&nothing), |target| target.load())
+            })
             .collect();
-        Snapshot { store: self, targets, published }
+        Snapshot {
+            store: self,
+            targets,
+            published,
+        }
     }
 
     /// Forgets targets that are gone and whose last samples are too old to be served at `now_ms`
@@ -105,8 +115,14 @@ impl Store {
         let oldest_ms = now_ms.saturating_sub(self.lookback_ms);
         let _opening = lock(&self.opening);
         let targets = self.targets.load_full();
-        if targets.iter().flatten().any(|target| target.is_over(oldest_ms)) {
-            let kept = targets.iter().map(|target| target.clone().filter(|target| !target.is_over(oldest_ms)));
+        if targets
+            .iter()
+            .flatten()
+            .any(|target| target.is_over(oldest_ms))
+        {
+            let kept = targets
+                .iter()
+                .map(|target| target.clone().filter(|target| !target.is_over(oldest_ms)));
             self.targets.store(Arc::new(kept.collect()));
             // It would keep the tables of what is gone.
             *lock(&self.index) = Arc::default();
@@ -117,7 +133,10 @@ impl Store {
     fn index(&self, published: &[Arc<Published>]) -> Arc<Index> {
         // Readers that need the same new index wait for the one that makes it; scrapes don't.
         let mut index = lock(&self.index);
-        let tables: Vec<Arc<Table>> = published.iter().map(|target| Arc::clone(&target.table)).collect();
+        let tables: Vec<Arc<Table>> = published
+            .iter()
+            .map(|target| Arc::clone(&target.table))
+            .collect();
         if !index.is_of(&tables) {
             *index = Arc::new(index.updated(tables));
         }
@@ -135,7 +154,11 @@ impl Sink for Store {
             None => targets.push(Some(Arc::clone(&target))),
         }
         self.targets.store(Arc::new(targets));
-        Box::new(Writer::new(target, Arc::clone(&self.interner), self.lookback_ms))
+        Box::new(Writer::new(
+            target,
+            Arc::clone(&self.interner),
+            self.lookback_ms,
+        ))
     }
 }
 
@@ -150,18 +173,26 @@ pub struct Snapshot<'s> {
 impl Snapshot<'_> {
     /// Every series that has a sample to serve at `now_ms` (milliseconds since the Unix epoch), each once,
     /// sorted by metric name and labels.
-    pub fn select_all(self, now_ms: i64) -> impl Iterator<Item = SeriesView> {
-        self.select(&[], now_ms)
+    pub fn select_all(self, now_ms: i64) -> impl Iterator<Item = SeriesView> + use<> {
+        self.views(None, now_ms)
     }
 
-    /// The same of those series that any of `selectors` selects; of all where there are none.
+    /// The same of those series that any of `selectors` selects.
     pub fn select(
         self,
-        selectors: &[crate::selector::Selector],
+        selectors: &[Selector],
         now_ms: i64,
-    ) -> impl Iterator<Item = SeriesView> {
+    ) -> impl Iterator<Item = SeriesView> + use<> {
+        self.views(Some(selectors), now_ms)
+    }
+
+    fn views(
+        self,
+        selectors: Option<&[Selector]>,
+        now_ms: i64,
+    ) -> impl Iterator<Item = SeriesView> + use<> {
         let selection = Arc::new(self.into_selection(selectors, now_ms));
-        let mut cursor = select::Cursor::default();
+        let mut cursor = Cursor::default();
         std::iter::from_fn(move || {
             let found = selection.next(&mut cursor)?;
             Some(SeriesView {
@@ -173,25 +204,27 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The series that any of `selectors` selects, all where there are none.
-    pub(crate) fn into_selection(
-        self,
-        selectors: &[crate::selector::Selector],
-        now_ms: i64,
-    ) -> Selection {
+    /// The series that any of `selectors` selects, all of them for `None`.
+    pub(crate) fn into_selection(self, selectors: Option<&[Selector]>, now_ms: i64) -> Selection {
         let index = self.store.index(&self.published);
-        Selection::new(self.published, index, selectors, now_ms, self.store.lookback_ms)
+        Selection::new(
+            self.published,
+            index,
+            selectors,
+            now_ms,
+            self.store.lookback_ms,
+        )
     }
 
-    /// Name and metadata of every family that each target describes.
-    pub fn metadata(&self) -> impl Iterator<Item = (&LabelSet, &str, &Metadata)> {
+    /// Labels of each target, with name and metadata of every family that it describes.
+    pub fn metadata(&self) -> impl Iterator<Item = (&Arc<LabelSet>, &str, &Metadata)> {
         let targets = self.targets.iter().zip(&self.published);
-        targets.filter_map(|(target, published)| Some((target.as_ref()?, published))).flat_map(
-            |(target, published)| {
+        targets
+            .filter_map(|(target, published)| Some((target.as_ref()?, published)))
+            .flat_map(|(target, published)| {
                 let families = published.table.families.iter();
-                families.map(|family| (&*target.labels, &*family.name, &family.metadata))
-            },
-        )
+                families.map(|family| (&target.labels, &*family.name, &family.metadata))
+            })
     }
 
     /// How many targets there are.
@@ -203,7 +236,10 @@ impl Snapshot<'_> {
     /// How many series there are, stale ones that are still remembered included.
     #[must_use]
     pub fn series_count(&self) -> usize {
-        self.published.iter().map(|target| target.table.members.iter().flatten().count()).sum()
+        self.published
+            .iter()
+            .map(|target| target.table.members.iter().flatten().count())
+            .sum()
     }
 }
 
@@ -222,7 +258,10 @@ impl SeriesView {
     /// All labels, `__name__` among them.
     #[must_use]
     pub fn labels(&self) -> LabelSet {
-        self.selection.labels(self.found).map(SeriesLabels::to_label_set).unwrap_or_default()
+        self.selection
+            .labels(self.found)
+            .map(SeriesLabels::to_label_set)
+            .unwrap_or_default()
     }
 }
 

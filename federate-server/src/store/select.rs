@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prom_model::label::METRIC_NAME;
 use prom_model::matcher::Matcher;
+use prom_model::metadata::MetricType;
 
 use crate::selector::Selector;
 
@@ -36,7 +37,8 @@ struct Decided {
 impl Decided {
     fn new(selector: &Selector, published: &[Arc<Published>]) -> Self {
         let matchers = selector.matchers().iter().cloned();
-        let (name, labels): (Vec<_>, Vec<_>) = matchers.partition(|matcher| matcher.name() == METRIC_NAME);
+        let (name, labels): (Vec<_>, Vec<_>) =
+            matchers.partition(|matcher| matcher.name() == METRIC_NAME);
         let bases = published.iter().flat_map(|target| &target.table.bases);
         let verdicts = bases
             .map(|base| {
@@ -51,7 +53,11 @@ impl Decided {
                 verdict
             })
             .collect();
-        Self { name, labels, verdicts }
+        Self {
+            name,
+            labels,
+            verdicts,
+        }
     }
 
     fn takes_name(&self, name: &str) -> bool {
@@ -62,9 +68,10 @@ impl Decided {
         match self.verdicts[base] {
             Verdict::None => false,
             Verdict::All => true,
-            Verdict::Some => {
-                self.labels.iter().all(|matcher| matcher.matches_value(series.value(matcher.name())))
-            }
+            Verdict::Some => self
+                .labels
+                .iter()
+                .all(|matcher| matcher.matches_value(series.value(matcher.name()))),
         }
     }
 }
@@ -85,7 +92,8 @@ pub(crate) struct Selection {
     /// Number of the first base of each target, when those of all targets are counted through.
     first_base: Vec<u32>,
     names: Vec<SelectedName>,
-    decided: Vec<Decided>,
+    /// The selectors, `None` where every series is selected.
+    decided: Option<Vec<Decided>>,
     now_ms: i64,
     lookback_ms: i64,
 }
@@ -100,8 +108,6 @@ pub(crate) struct Cursor {
 /// A selected series and its sample.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
-    /// Position of its metric name in [`Selection::names`].
-    pub(crate) name: usize,
     entry: Entry,
     /// Number of its base, when those of all targets are counted through.
     pub(crate) base: usize,
@@ -113,7 +119,7 @@ impl Selection {
     pub(crate) fn new(
         published: Vec<Arc<Published>>,
         index: Arc<Index>,
-        selectors: &[Selector],
+        selectors: Option<&[Selector]>,
         now_ms: i64,
         lookback_ms: i64,
     ) -> Self {
@@ -126,17 +132,22 @@ impl Selection {
                 first
             })
             .collect();
-        let decided: Vec<Decided> =
-            selectors.iter().map(|selector| Decided::new(selector, &published)).collect();
+        let decide = |selector| Decided::new(selector, &published);
+        let decided: Option<Vec<Decided>> =
+            selectors.map(|selectors| selectors.iter().map(decide).collect());
         let names = index
             .by_name
             .iter()
             .filter_map(|(name, entries)| {
                 let takes = |(at, decided): (usize, &Decided)| {
-                    decided.takes_name(name).then(|| u16::try_from(at).ok()).flatten()
+                    decided
+                        .takes_name(name)
+                        .then(|| u16::try_from(at).ok())
+                        .flatten()
                 };
-                let selectors: Vec<u16> = decided.iter().enumerate().filter_map(takes).collect();
-                let wanted = decided.is_empty() || !selectors.is_empty();
+                let all = decided.as_deref().unwrap_or_default().iter().enumerate();
+                let selectors: Vec<u16> = all.filter_map(takes).collect();
+                let wanted = decided.is_none() || !selectors.is_empty();
                 wanted.then(|| SelectedName {
                     name: Arc::clone(name),
                     entries: Arc::clone(entries),
@@ -144,7 +155,14 @@ impl Selection {
                 })
             })
             .collect();
-        Self { published, first_base, names, decided, now_ms, lookback_ms }
+        Self {
+            published,
+            first_base,
+            names,
+            decided,
+            now_ms,
+            lookback_ms,
+        }
     }
 
     /// The names that some series may be selected of, sorted.
@@ -158,7 +176,10 @@ impl Selection {
             if let Some(found) = self.next_of_name(cursor) {
                 return Some(found);
             }
-            *cursor = Cursor { name: cursor.name + 1, entry: 0 };
+            *cursor = Cursor {
+                name: cursor.name + 1,
+                entry: 0,
+            };
         }
         None
     }
@@ -169,14 +190,22 @@ impl Selection {
         while let Some(first) = name.entries.get(cursor.entry) {
             let from = cursor.entry;
             cursor.entry += 1;
-            while name.entries.get(cursor.entry).is_some_and(|entry| entry.repeats) {
+            while name
+                .entries
+                .get(cursor.entry)
+                .is_some_and(|entry| entry.repeats)
+            {
                 cursor.entry += 1;
             }
-            let Some(series) = self.table(*first).series(first.slot) else { continue };
-            let base = self.base(*first);
-            let taken = |at: &u16| self.decided[usize::from(*at)].takes(base, series);
-            if !self.decided.is_empty() && !name.selectors.iter().any(taken) {
+            let Some(series) = self.table(*first).series(first.slot) else {
                 continue;
+            };
+            if let Some(decided) = &self.decided {
+                let base = self.base(*first);
+                let takes = |at: &u16| decided[usize::from(*at)].takes(base, series);
+                if !name.selectors.iter().any(takes) {
+                    continue;
+                }
             }
             // Of copies of one series the newest sample counts, the first of equally new ones.
             let mut latest: Option<(i64, f64, Entry)> = None;
@@ -191,7 +220,12 @@ impl Selection {
             if let Some((timestamp_ms, value, entry)) = latest {
                 if is_current(timestamp_ms, value, self.now_ms, self.lookback_ms) {
                     let base = self.base(entry);
-                    return Some(Found { name: cursor.name, entry, base, value, timestamp_ms });
+                    return Some(Found {
+                        entry,
+                        base,
+                        value,
+                        timestamp_ms,
+                    });
                 }
             }
         }
@@ -203,19 +237,17 @@ impl Selection {
         self.table(found.entry).series(found.entry.slot)
     }
 
-    /// The metric family that a target says `found` is a member of.
-    pub(crate) fn family(&self, found: Found) -> Option<&Arc<Family>> {
-        self.table(found.entry).family(found.entry.slot)
-    }
-
-    /// The first family that any series of the name at `name` is said to be a member of.
+    /// The family that series of the name at `name` are said to be members of: the first one with a type, or
+    /// else the first.
     pub(crate) fn family_of_name(&self, name: usize) -> Option<&Arc<Family>> {
-        self.names[name].entries.iter().find_map(|entry| self.table(*entry).family(entry.slot))
-    }
-
-    /// How many bases all targets have.
-    pub(crate) fn base_count(&self) -> usize {
-        self.published.iter().map(|target| target.table.bases.len()).sum()
+        let entries = self.names[name].entries.iter();
+        let mut families = entries.filter_map(|entry| self.table(*entry).family(entry.slot));
+        let first = families.next()?;
+        let is_typed = |family: &Arc<Family>| family.metadata.metric_type != MetricType::Unknown;
+        if is_typed(first) {
+            return Some(first);
+        }
+        Some(families.find(|family| is_typed(family)).unwrap_or(first))
     }
 
     fn table(&self, entry: Entry) -> &Table {
@@ -223,7 +255,11 @@ impl Selection {
     }
 
     fn base(&self, entry: Entry) -> usize {
-        let member = self.table(entry).members.get(entry.slot as usize).and_then(Option::as_ref);
+        let member = self
+            .table(entry)
+            .members
+            .get(entry.slot as usize)
+            .and_then(Option::as_ref);
         let base = member.map_or(0, |member| usize::from(member.base));
         self.first_base[entry.target as usize] as usize + base
     }

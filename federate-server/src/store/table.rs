@@ -42,7 +42,10 @@ impl Table {
     /// The series in `slot`, `None` where it is free.
     pub(crate) fn series(&self, slot: u32) -> Option<SeriesLabels<'_>> {
         let member = self.members.get(slot as usize)?.as_ref()?;
-        Some(SeriesLabels { base: &self.bases[usize::from(member.base)], shape: &member.shape })
+        Some(SeriesLabels {
+            base: &self.bases[usize::from(member.base)],
+            shape: &member.shape,
+        })
     }
 
     /// The family that the target says the series in `slot` is a member of.
@@ -84,19 +87,26 @@ impl<'a> SeriesLabels<'a> {
         if name == METRIC_NAME {
             return &self.shape.name;
         }
-        self.base.labels.get(name).unwrap_or_else(|| self.shape.own_value(name))
+        self.base
+            .labels
+            .get(name)
+            .unwrap_or_else(|| self.shape.own_value(name))
     }
 
     /// Whether these are exactly `labels`.
     pub(crate) fn equal(self, labels: &LabelSet) -> bool {
         labels.len() == self.base.labels.len() + self.shape.values.len() + 1
             && labels.metric_name() == &*self.shape.name
-            && self.iter().all(|(name, value)| labels.get(name) == Some(value))
+            && self
+                .iter()
+                .all(|(name, value)| labels.get(name) == Some(value))
     }
 
     /// Order by labels of two series of one metric name.
     pub(crate) fn cmp_same_name(self, other: Self) -> Ordering {
-        if Arc::ptr_eq(self.base, other.base) && Arc::ptr_eq(&self.shape.layout, &other.shape.layout) {
+        if Arc::ptr_eq(self.base, other.base)
+            && Arc::ptr_eq(&self.shape.layout, &other.shape.layout)
+        {
             return self.shape.values.cmp(&other.shape.values);
         }
         self.iter().cmp(other.iter())
@@ -111,16 +121,29 @@ mod tests {
     #[test]
     fn labels_come_sorted_whichever_part_they_are_in() {
         let interner = Interner::default();
-        let base = Arc::new(Base { labels: [("b", "1"), ("d", "2")].into_iter().collect(), hash: 0 });
+        let base = Arc::new(Base {
+            labels: [("b", "1"), ("d", "2")].into_iter().collect(),
+            hash: 0,
+        });
         let shape = interner.shape("m", &[("a", "3"), ("c", "4"), ("e", "5")]);
-        let series = SeriesLabels { base: &base, shape: &shape };
+        let series = SeriesLabels {
+            base: &base,
+            shape: &shape,
+        };
         let sorted = [("a", "3"), ("b", "1"), ("c", "4"), ("d", "2"), ("e", "5")];
         assert_eq!(series.iter().collect::<Vec<_>>(), sorted);
         let mut all: LabelSet = sorted.into_iter().collect();
         all.set("__name__", "m");
         assert_eq!(series.to_label_set(), all);
         assert!(series.equal(&all));
-        assert_eq!((series.value("__name__"), series.value("d"), series.value("x")), ("m", "2", ""));
+        assert_eq!(
+            (
+                series.value("__name__"),
+                series.value("d"),
+                series.value("x")
+            ),
+            ("m", "2", "")
+        );
         all.set("f", "6");
         assert!(!series.equal(&all));
     }

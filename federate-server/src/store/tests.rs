@@ -28,7 +28,10 @@ fn target(store: &Store, instance: &str) -> (LabelSet, Box<dyn TargetSink>) {
 
 /// Resolves each series and commits one sample of it.
 fn scrape(writer: &mut dyn TargetSink, at_ms: i64, samples: &[(&LabelSet, f64)]) -> Vec<SeriesRef> {
-    let series: Vec<_> = samples.iter().map(|(labels, _)| writer.resolve(labels, None)).collect();
+    let series: Vec<_> = samples
+        .iter()
+        .map(|(labels, _)| writer.resolve(labels, None))
+        .collect();
     writer.begin(at_ms);
     for (series, (_, value)) in series.iter().zip(samples) {
         writer.append(*series, Sample::new(*value)).unwrap();
@@ -39,12 +42,27 @@ fn scrape(writer: &mut dyn TargetSink, at_ms: i64, samples: &[(&LabelSet, f64)])
 
 fn all(store: &Store, now_ms: i64) -> Vec<(String, f64, i64)> {
     let series = store.snapshot().select_all(now_ms);
-    series.map(|series| (series.labels().to_string(), series.value, series.timestamp_ms)).collect()
+    series
+        .map(|series| {
+            (
+                series.labels().to_string(),
+                series.value,
+                series.timestamp_ms,
+            )
+        })
+        .collect()
 }
 
 fn selected(store: &Store, selectors: &[&str], now_ms: i64) -> Vec<String> {
-    let selectors: Vec<_> = selectors.iter().map(|text| Selector::parse(text).unwrap()).collect();
-    store.snapshot().select(&selectors, now_ms).map(|series| series.labels().to_string()).collect()
+    let selectors: Vec<_> = selectors
+        .iter()
+        .map(|text| text.parse::<Selector>().unwrap())
+        .collect();
+    store
+        .snapshot()
+        .select(&selectors, now_ms)
+        .map(|series| series.labels().to_string())
+        .collect()
 }
 
 #[test]
@@ -57,7 +75,13 @@ fn a_scrape_is_visible_at_commit_as_a_whole() {
     assert_eq!(all(&store, 1000), []);
     writer.append(y, Sample::new(2.0)).unwrap();
     writer.commit();
-    let line = |name: &str, value| (format!(r#"{name}{{instance="a", job="aiven"}}"#), value, 1000);
+    let line = |name: &str, value| {
+        (
+            format!(r#"{name}{{instance="a", job="aiven"}}"#),
+            value,
+            1000,
+        )
+    };
     assert_eq!(all(&store, 1000), [line("x", 1.0), line("y", 2.0)]);
 }
 
@@ -70,20 +94,34 @@ fn a_scrape_begun_anew_discards_what_was_appended() {
     writer.append(series[0], Sample::new(2.0)).unwrap();
     writer.begin(3000);
     writer.commit();
-    assert_eq!(all(&store, 3000), [(r#"x{instance="a", job="aiven"}"#.to_owned(), 1.0, 1000)]);
+    assert_eq!(
+        all(&store, 3000),
+        [(r#"x{instance="a", job="aiven"}"#.to_owned(), 1.0, 1000)]
+    );
 }
 
 #[test]
 fn stale_and_old_samples_are_not_served() {
     let store = Store::new(Duration::from_secs(300));
     let (labels, mut writer) = target(&store, "a");
-    let series =
-        scrape(&mut *writer, 1000, &[(&with_name(&labels, "x"), 1.0), (&with_name(&labels, "y"), 2.0)]);
+    let series = scrape(
+        &mut *writer,
+        1000,
+        &[
+            (&with_name(&labels, "x"), 1.0),
+            (&with_name(&labels, "y"), 2.0),
+        ],
+    );
     writer.begin(2000);
     writer.append(series[0], Sample::stale()).unwrap();
     writer.append(series[1], Sample::new(f64::NAN)).unwrap();
     writer.commit();
-    let names = |now_ms| all(&store, now_ms).into_iter().map(|(labels, ..)| labels).collect::<Vec<_>>();
+    let names = |now_ms| {
+        all(&store, now_ms)
+            .into_iter()
+            .map(|(labels, ..)| labels)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(2000), [r#"y{instance="a", job="aiven"}"#]);
     assert_eq!(names(302_000).len(), 1);
     assert_eq!(names(302_001).len(), 0);
@@ -98,7 +136,11 @@ fn of_two_targets_with_the_same_series_the_newest_sample_counts() {
     let line = |value, at| vec![(r#"x{instance="a", job="aiven"}"#.to_owned(), value, at)];
     let series = scrape(&mut *first, 1000, &[(&x, 1.0)]);
     scrape(&mut *second, 1000, &[(&x, 9.0)]);
-    assert_eq!(all(&store, 1000), line(1.0, 1000), "the first of equally new ones");
+    assert_eq!(
+        all(&store, 1000),
+        line(1.0, 1000),
+        "the first of equally new ones"
+    );
     scrape(&mut *second, 2000, &[(&x, 2.0)]);
     assert_eq!(all(&store, 2000), line(2.0, 2000));
     // The old target's end comes late, and is no end of the new one's series.
@@ -129,7 +171,11 @@ fn a_released_series_is_forgotten_once_nobody_can_see_it() {
             writer.release(old);
         }
     }
-    assert!(store.snapshot().series_count() <= 14, "{}", store.snapshot().series_count());
+    assert!(
+        store.snapshot().series_count() <= 14,
+        "{}",
+        store.snapshot().series_count()
+    );
     assert_eq!(all(&store, 999_500).len(), 1);
 }
 
@@ -145,7 +191,11 @@ fn a_released_series_that_returns_is_the_same_one() {
     for round in 3..1000 {
         scrape(&mut *writer, round * 1000, &[(&x, 2.0)]);
     }
-    assert_eq!(all(&store, 999_000).len(), 1, "it is not freed behind the writer's back");
+    assert_eq!(
+        all(&store, 999_000).len(),
+        1,
+        "it is not freed behind the writer's back"
+    );
 }
 
 #[test]
@@ -156,17 +206,31 @@ fn a_target_that_is_gone_is_swept_after_the_lookback() {
     scrape(&mut *writer, 1000, &[(&with_name(&labels, "x"), 1.0)]);
     drop(writer);
     store.sweep(11_000);
-    assert_eq!((all(&store, 11_000).len(), store.snapshot().target_count()), (1, 2));
+    assert_eq!(
+        (all(&store, 11_000).len(), store.snapshot().target_count()),
+        (1, 2)
+    );
     store.sweep(11_001);
-    assert_eq!((all(&store, 11_000).len(), store.snapshot().target_count()), (0, 1));
+    assert_eq!(
+        (all(&store, 11_000).len(), store.snapshot().target_count()),
+        (0, 1)
+    );
 }
 
 #[test]
 fn metadata_is_that_of_the_last_commit() {
     let store = Store::new(DEFAULT_LOOKBACK);
     let (labels, mut writer) = target(&store, "a");
-    let gauge = Metadata { metric_type: MetricType::Gauge, help: "old".into(), unit: "".into() };
-    let counter = Metadata { metric_type: MetricType::Counter, help: "new".into(), unit: "".into() };
+    let gauge = Metadata {
+        metric_type: MetricType::Gauge,
+        help: "old".into(),
+        unit: "".into(),
+    };
+    let counter = Metadata {
+        metric_type: MetricType::Counter,
+        help: "new".into(),
+        unit: "".into(),
+    };
     for (at, metadata) in [(1000, &gauge), (2000, &counter)] {
         let family = writer.describe("x", metadata);
         let series = writer.resolve(&with_name(&labels, "x"), Some(family));
@@ -174,7 +238,10 @@ fn metadata_is_that_of_the_last_commit() {
         writer.append(series, Sample::new(1.0)).unwrap();
         writer.commit();
         let snapshot = store.snapshot();
-        assert_eq!(snapshot.metadata().collect::<Vec<_>>(), [(&labels, "x", metadata)]);
+        assert_eq!(
+            snapshot.metadata().collect::<Vec<_>>(),
+            [(&Arc::new(labels.clone()), "x", metadata)]
+        );
     }
 }
 
@@ -192,7 +259,11 @@ fn selectors_are_united_and_look_at_every_label() {
             })
             .collect();
         let up = with_name(&labels, "up");
-        let samples: Vec<_> = cpus.iter().chain([&up]).map(|labels| (labels, 1.0)).collect();
+        let samples: Vec<_> = cpus
+            .iter()
+            .chain([&up])
+            .map(|labels| (labels, 1.0))
+            .collect();
         scrape(&mut *writer, 1000, &samples);
         std::mem::forget(writer);
     }
@@ -204,11 +275,24 @@ fn selectors_are_united_and_look_at_every_label() {
     };
     f(&[r#"cpu{cpu="3"}"#], &[&cpu("a", "3"), &cpu("b", "3")]);
     f(&[r#"cpu{cpu="3",instance!="a"}"#], &[&cpu("b", "3")]);
-    f(&[r#"{__name__=~"c.u",cpu=~"1.",host="a"}"#], &[&cpu("a", "10"), &cpu("a", "11")]);
-    f(&[r#"{job="aiven",cpu=""}"#], &[r#"up{instance="a", job="aiven"}"#, r#"up{instance="b", job="aiven"}"#]);
+    f(
+        &[r#"{__name__=~"c.u",cpu=~"1.",host="a"}"#],
+        &[&cpu("a", "10"), &cpu("a", "11")],
+    );
+    f(
+        &[r#"{job="aiven",cpu=""}"#],
+        &[
+            r#"up{instance="a", job="aiven"}"#,
+            r#"up{instance="b", job="aiven"}"#,
+        ],
+    );
     f(&[r#"{host=~".+",cpu!~"[0-9]|1."}"#], &[]);
     f(
-        &[r#"up{instance="b"}"#, r#"cpu{cpu="3",host="a"}"#, r#"cpu{cpu=~"3|x",instance="a"}"#],
+        &[
+            r#"up{instance="b"}"#,
+            r#"cpu{cpu="3",host="a"}"#,
+            r#"cpu{cpu=~"3|x",instance="a"}"#,
+        ],
         &[&cpu("a", "3"), r#"up{instance="b", job="aiven"}"#],
     );
     assert_eq!(selected(&store, &[r#"{job=~".+"}"#], 1000).len(), 26);
@@ -217,8 +301,13 @@ fn selectors_are_united_and_look_at_every_label() {
 /// What happens to one of a few targets.
 #[derive(Debug, Clone)]
 enum Step {
-    Scrape { target: usize, series: Vec<(usize, u8)> },
-    Reopen { target: usize },
+    Scrape {
+        target: usize,
+        series: Vec<(usize, u8)>,
+    },
+    Reopen {
+        target: usize,
+    },
     Sweep,
     Read,
 }
@@ -236,7 +325,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Some series carry their target's labels, some only part of them, and some are the same for every target.
 fn series_labels(target: &LabelSet, series: usize) -> LabelSet {
-    let mut labels = if series % 7 == 3 { LabelSet::new() } else { target.clone() };
+    let mut labels = if series % 7 == 3 {
+        LabelSet::new()
+    } else {
+        target.clone()
+    };
     labels.set("__name__", &format!("m{}", series % 5));
     labels.set("own", &(series / 5).to_string());
     if series % 3 != 0 {

@@ -30,7 +30,11 @@ pub(crate) struct StoredTarget {
 
 impl StoredTarget {
     pub(crate) fn new(labels: Arc<LabelSet>) -> Self {
-        Self { labels, published: ArcSwap::default(), closed: AtomicBool::new(false) }
+        Self {
+            labels,
+            published: ArcSwap::default(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// The last committed scrape.
@@ -81,13 +85,20 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(target: Arc<StoredTarget>, interner: Arc<Interner>, lookback_ms: i64) -> Self {
+    pub(crate) fn new(
+        target: Arc<StoredTarget>,
+        interner: Arc<Interner>,
+        lookback_ms: i64,
+    ) -> Self {
         let bases = vec![Arc::new(base(&interner, (*target.labels).clone()))];
         Self {
             interner,
             target,
             lookback_ms,
-            table: Arc::new(Table { bases, ..Table::default() }),
+            table: Arc::new(Table {
+                bases,
+                ..Table::default()
+            }),
             draft: Draft::default(),
             spare: Column::default(),
             slots: HashTable::new(),
@@ -101,7 +112,9 @@ impl Writer {
     }
 
     fn hash(&self, labels: &LabelSet) -> u32 {
-        let hash = labels.iter().map(|(name, value)| self.interner.label_hash(name, value));
+        let hash = labels
+            .iter()
+            .map(|(name, value)| self.interner.label_hash(name, value));
         upper(hash.fold(0, u64::wrapping_add))
     }
 
@@ -113,7 +126,9 @@ impl Writer {
         let pending = std::mem::take(&mut self.pending);
         let table = Arc::make_mut(&mut self.table);
         if table.bases.len() < MOST_BASES {
-            let unshared = pending.iter().filter(|new| best_base(table, &new.labels) == 0);
+            let unshared = pending
+                .iter()
+                .filter(|new| best_base(table, &new.labels) == 0);
             if let Some(labels) = shared_labels(unshared.map(|new| &new.labels)) {
                 if labels.len() > table.bases[0].labels.len() {
                     table.bases.push(Arc::new(base(&self.interner, labels)));
@@ -124,9 +139,14 @@ impl Writer {
             let at = best_base(table, &new.labels);
             let shared = &table.bases[at].labels;
             // The first base is the target's own labels, which a series may have in part only.
-            let at = if contains(&new.labels, shared) { at } else { no_base(table, &self.interner) };
+            let at = if contains(&new.labels, shared) {
+                at
+            } else {
+                no_base(table, &self.interner)
+            };
             let shared = &table.bases[at].labels;
-            let is_own = |(name, _): &(&str, &str)| *name != METRIC_NAME && shared.get(name).is_none();
+            let is_own =
+                |(name, _): &(&str, &str)| *name != METRIC_NAME && shared.get(name).is_none();
             let own: Vec<_> = new.labels.iter().filter(is_own).collect();
             let shape = self.interner.shape(new.labels.metric_name(), &own);
             let slot = new.slot as usize;
@@ -135,7 +155,11 @@ impl Writer {
             }
             // At most `MOST_BASES` and one more.
             let base = u16::try_from(at).unwrap_or(0);
-            table.members[slot] = Some(Member { shape, base, family: new.family });
+            table.members[slot] = Some(Member {
+                shape,
+                base,
+                family: new.family,
+            });
         }
     }
 
@@ -144,7 +168,10 @@ impl Writer {
         let oldest_ms = self.scrape_ms.saturating_sub(self.lookback_ms);
         let published = self.target.load();
         let over = |slot: u32| {
-            published.column.latest(slot, i64::MAX).is_none_or(|(time, _)| time < oldest_ms)
+            published
+                .column
+                .latest(slot, i64::MAX)
+                .is_none_or(|(time, _)| time < oldest_ms)
         };
         if !self.released.iter().any(|slot| over(*slot)) {
             return;
@@ -157,8 +184,13 @@ impl Writer {
             let Some(member) = table.members.get_mut(slot as usize).and_then(Option::take) else {
                 continue;
             };
-            let hash = table.bases[usize::from(member.base)].hash.wrapping_add(member.shape.hash);
-            if let Ok(entry) = self.slots.find_entry(spread(upper(hash)), |entry| entry.1 == slot) {
+            let hash = table.bases[usize::from(member.base)]
+                .hash
+                .wrapping_add(member.shape.hash);
+            if let Ok(entry) = self
+                .slots
+                .find_entry(spread(upper(hash)), |entry| entry.1 == slot)
+            {
                 entry.remove();
             }
             self.draft.clear_slot(slot);
@@ -175,14 +207,21 @@ impl TargetSink for Writer {
             have == hash
                 && match self.table.series(slot) {
                     Some(series) => series.equal(labels),
-                    None => self.pending.iter().any(|new| new.slot == slot && new.labels == *labels),
+                    None => self
+                        .pending
+                        .iter()
+                        .any(|new| new.slot == slot && new.labels == *labels),
                 }
         };
         if let Some(&(_, slot)) = self.slots.find(spread(hash), is_same) {
             if let Some(at) = self.released.iter().position(|released| *released == slot) {
                 self.released.swap_remove(at);
             }
-            let known = self.table.members.get(slot as usize).and_then(Option::as_ref);
+            let known = self
+                .table
+                .members
+                .get(slot as usize)
+                .and_then(Option::as_ref);
             if known.is_some_and(|member| member.family != family) {
                 let table = Arc::make_mut(&mut self.table);
                 if let Some(member) = &mut table.members[slot as usize] {
@@ -196,8 +235,13 @@ impl TargetSink for Writer {
             self.slot_count - 1
         });
         self.draft.open_slot(slot);
-        self.slots.insert_unique(spread(hash), (hash, slot), |entry| spread(entry.0));
-        self.pending.push(Pending { slot, labels: labels.clone(), family });
+        self.slots
+            .insert_unique(spread(hash), (hash, slot), |entry| spread(entry.0));
+        self.pending.push(Pending {
+            slot,
+            labels: labels.clone(),
+            family,
+        });
         SeriesRef(slot)
     }
 
@@ -218,14 +262,16 @@ impl TargetSink for Writer {
 
     fn begin(&mut self, timestamp_ms: i64) {
         self.scrape_ms = timestamp_ms;
-        self.draft.begin(&self.target.published.load().column, timestamp_ms);
+        self.draft
+            .begin(&self.target.published.load().column, timestamp_ms);
         for new in &self.pending {
             self.draft.open_slot(new.slot);
         }
     }
 
     fn append(&mut self, series: SeriesRef, sample: Sample) -> Result<(), AppendError> {
-        self.draft.append(series.0, sample.value, sample.timestamp_ms)
+        self.draft
+            .append(series.0, sample.value, sample.timestamp_ms)
     }
 
     fn commit(&mut self) {
@@ -235,7 +281,10 @@ impl TargetSink for Writer {
         }
         let column = self.draft.finish(std::mem::take(&mut self.spare));
         let table = Arc::clone(&self.table);
-        let last = self.target.published.swap(Arc::new(Published { table, column }));
+        let last = self
+            .target
+            .published
+            .swap(Arc::new(Published { table, column }));
         // Where no reader holds the scrape before, its memory serves the next one.
         if let Some(last) = Arc::into_inner(last) {
             self.spare = last.column;
@@ -265,27 +314,40 @@ const fn spread(hash: u32) -> u64 {
 }
 
 fn base(interner: &Interner, labels: LabelSet) -> Base {
-    let hashes = labels.iter().map(|(name, value)| interner.label_hash(name, value));
+    let hashes = labels
+        .iter()
+        .map(|(name, value)| interner.label_hash(name, value));
     let hash = hashes.fold(0, u64::wrapping_add);
     Base { labels, hash }
 }
 
 fn contains(labels: &LabelSet, part: &LabelSet) -> bool {
-    part.iter().all(|(name, value)| labels.get(name) == Some(value))
+    part.iter()
+        .all(|(name, value)| labels.get(name) == Some(value))
 }
 
 /// Position of the largest base that is part of `labels`, 0 where there is none.
 fn best_base(table: &Table, labels: &LabelSet) -> usize {
-    let fitting = table.bases.iter().enumerate().filter(|(_, base)| contains(labels, &base.labels));
-    fitting.max_by_key(|(_, base)| base.labels.len()).map_or(0, |(at, _)| at)
+    let fitting = table
+        .bases
+        .iter()
+        .enumerate()
+        .filter(|(_, base)| contains(labels, &base.labels));
+    fitting
+        .max_by_key(|(_, base)| base.labels.len())
+        .map_or(0, |(at, _)| at)
 }
 
 /// Position of the base without labels, which every series has.
 fn no_base(table: &mut Table, interner: &Interner) -> usize {
-    table.bases.iter().position(|base| base.labels.is_empty()).unwrap_or_else(|| {
-        table.bases.push(Arc::new(base(interner, LabelSet::new())));
-        table.bases.len() - 1
-    })
+    table
+        .bases
+        .iter()
+        .position(|base| base.labels.is_empty())
+        .unwrap_or_else(|| {
+            table.bases.push(Arc::new(base(interner, LabelSet::new())));
+            table.bases.len() - 1
+        })
 }
 
 /// The labels that all but a few of `series` share, if it is worth it.
@@ -295,10 +357,16 @@ fn shared_labels<'a>(series: impl Iterator<Item = &'a LabelSet> + Clone) -> Opti
         return None;
     }
     let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
-    for label in series.flat_map(LabelSet::iter).filter(|(name, _)| *name != METRIC_NAME) {
+    for label in series
+        .flat_map(LabelSet::iter)
+        .filter(|(name, _)| *name != METRIC_NAME)
+    {
         *counts.entry(label).or_default() += 1;
     }
-    let labels: LabelSet =
-        counts.into_iter().filter(|(_, count)| *count * 10 >= total * 9).map(|(label, _)| label).collect();
+    let labels: LabelSet = counts
+        .into_iter()
+        .filter(|(_, count)| *count * 10 >= total * 9)
+        .map(|(label, _)| label)
+        .collect();
     (!labels.is_empty()).then_some(labels)
 }

@@ -1,0 +1,204 @@
+//! Writing the selected series in one of the exposition formats, a piece at a time.
+
+use std::sync::Arc;
+
+use prom_model::exposition::negotiate::Response;
+use prom_model::exposition::{self, Escaping, Format, MetricFamily};
+use prom_model::label::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
+use prom_model::metadata::MetricType;
+use prom_model::sample::Sample;
+
+use crate::store::{Cursor, Found, Selection};
+
+use super::labels::{Additions, LabelTexts, label_set};
+use super::plan::{self, Family};
+
+/// Whether samples carry their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timestamps {
+    Written,
+    LeftOut,
+}
+
+/// An exposition under way.
+#[derive(Debug)]
+pub(crate) struct Exposition {
+    selection: Selection,
+    families: Vec<Family>,
+    additions: Arc<Additions>,
+    style: Response,
+    timestamps: Timestamps,
+    labels: LabelTexts,
+    /// The family under way, the metric name within it, and the place there.
+    family: usize,
+    name: usize,
+    cursor: Option<Cursor>,
+    /// Whether the family under way has its header.
+    headed: bool,
+    series_count: u64,
+    ended: bool,
+}
+
+impl Exposition {
+    pub(crate) fn new(
+        selection: Selection,
+        additions: Arc<Additions>,
+        style: Response,
+        timestamps: Timestamps,
+    ) -> Self {
+        let families = plan::families(&selection);
+        Self {
+            selection,
+            families,
+            additions,
+            style,
+            timestamps,
+            labels: LabelTexts::default(),
+            family: 0,
+            name: 0,
+            cursor: None,
+            headed: false,
+            series_count: 0,
+            ended: false,
+        }
+    }
+
+    /// How many series were written so far.
+    pub(crate) const fn series_count(&self) -> u64 {
+        self.series_count
+    }
+
+    /// Appends to `out` until it holds `limit` bytes, or a little more: a series is written whole, and
+    /// of protobuf a family. Tells whether there is more to come.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
+        while out.len() < limit {
+            if self.family == self.families.len() {
+                if !std::mem::replace(&mut self.ended, true)
+                    && self.style.format.text_format() == Some(Format::OpenMetrics)
+                {
+                    exposition::write_eof(out);
+                }
+                return false;
+            }
+            match self.style.format.text_format() {
+                Some(format) => match self.next_found() {
+                    Some(found) => self.write_line(found, format, out),
+                    None => {
+                        self.family += 1;
+                        self.headed = false;
+                    }
+                },
+                None => {
+                    self.write_message(out);
+                    self.family += 1;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next series of the family under way, `None` at its end.
+    fn next_found(&mut self) -> Option<Found> {
+        let family = &self.families[self.family];
+        while let Some(name) = family.names.get(self.name) {
+            let cursor = self.cursor.get_or_insert(Cursor::at_name(*name));
+            if let Some(found) = self.selection.next_of_name(cursor) {
+                self.series_count += 1;
+                return Some(found);
+            }
+            self.cursor = None;
+            self.name += 1;
+        }
+        self.name = 0;
+        None
+    }
+
+    fn write_line(&mut self, found: Found, format: Format, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.headed, true) {
+            self.write_family_header(format, out);
+        }
+        let Some(series) = self.selection.labels(found) else {
+            return;
+        };
+        let escaping = self.style.escaping;
+        let name = escaping.metric_name(&series.shape.name);
+        let pieces = self.labels.pieces(found, series, &self.additions, escaping);
+        if is_legacy_metric_name(&name) {
+            out.extend_from_slice(name.as_bytes());
+            pieces.write(&series.shape.values, out);
+        } else {
+            out.push(b'{');
+            exposition::write_quoted(out, &name);
+            out.push(b',');
+            pieces.write_inner(&series.shape.values, out);
+        }
+        exposition::write_sample(out, format, self.sample(found));
+    }
+
+    fn write_family_header(&self, format: Format, out: &mut Vec<u8>) {
+        let Family { name, metadata, .. } = &self.families[self.family];
+        let (mut header, mut metric_type) = exposition::header(name, metadata.metric_type, format);
+        if header != &**name
+            && self
+                .selection
+                .names()
+                .iter()
+                .any(|selected| *selected.name == *header)
+        {
+            // The family without its suffix would be that of another metric.
+            (header, metric_type) = (name, MetricType::Unknown);
+        }
+        let header = self.style.escaping.metric_name(header);
+        exposition::write_header(out, format, &header, metric_type, &metadata.help);
+        if format == Format::OpenMetrics {
+            exposition::write_unit(out, &header, &metadata.unit);
+        }
+    }
+
+    /// Appends the family under way as one protobuf message.
+    fn write_message(&mut self, out: &mut Vec<u8>) {
+        let escaping = self.style.escaping;
+        let mut samples = Vec::new();
+        while let Some(found) = self.next_found() {
+            let labels = label_set(&self.selection, found, &self.additions);
+            let escaped = labels.iter().map(|(name, value)| match name {
+                METRIC_NAME => (name.into(), escaping.metric_name(value)),
+                _ => (escaping.label_name(name), value.into()),
+            });
+            samples.push((escaped.collect(), self.sample(found)));
+        }
+        if samples.is_empty() {
+            return;
+        }
+        let family = &self.families[self.family];
+        let name = escaping.metric_name(&family.name).into_owned();
+        let metadata = family.metadata.clone();
+        exposition::encode_protobuf(
+            &[MetricFamily {
+                name,
+                metadata,
+                samples,
+            }],
+            out,
+        );
+    }
+
+    fn sample(&self, found: Found) -> Sample {
+        let timestamp_ms = (self.timestamps == Timestamps::Written).then_some(found.timestamp_ms);
+        Sample {
+            value: found.value,
+            timestamp_ms,
+        }
+    }
+}
+
+/// Appends `name="`, the name escaped or quoted as need be.
+pub(crate) fn open_label(name: &str, escaping: Escaping, out: &mut Vec<u8>) {
+    let name = escaping.label_name(name);
+    if is_legacy_label_name(&name) {
+        out.extend_from_slice(name.as_bytes());
+    } else {
+        exposition::write_quoted(out, &name);
+    }
+    out.extend_from_slice(b"=\"");
+}

@@ -1,0 +1,158 @@
+//! `/federate`: the latest samples of selected series, in an exposition format.
+//!
+//! An answer is planned from a snapshot of the store (`plan`), written a piece at a time (`encode`, with label
+//! text prepared by `labels`) and streamed at the client's pace (`body`), so its size costs no memory.
+
+mod body;
+mod encode;
+mod labels;
+mod plan;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use prom_model::exposition::negotiate;
+use prom_model::label::LabelSet;
+
+use self::body::{ContentEncoding, FederateBody};
+use self::encode::{Exposition, Timestamps};
+use self::labels::Additions;
+use crate::api::Params;
+use crate::http::{AppState, plain};
+use crate::selector::Selector;
+use crate::store::Store;
+
+/// What `/federate` serves: the series of a store, and the labels added to each.
+#[derive(Debug)]
+pub struct Federation {
+    store: Arc<Store>,
+    additions: ArcSwap<Additions>,
+}
+
+impl Federation {
+    /// Serves `store`, `external_labels` added to every series that has none of the name.
+    #[must_use]
+    pub fn new(store: Arc<Store>, external_labels: &LabelSet) -> Self {
+        Self {
+            store,
+            additions: ArcSwap::from_pointee(Additions::new(external_labels)),
+        }
+    }
+
+    /// Adds these from now on.
+    pub fn set_external_labels(&self, external_labels: &LabelSet) {
+        self.additions
+            .store(Arc::new(Additions::new(external_labels)));
+    }
+
+    /// The series that any of `selectors` selects at `now_ms`; none without a selector.
+    fn exposition(
+        &self,
+        selectors: &[Selector],
+        style: negotiate::Response,
+        timestamps: Timestamps,
+        now_ms: i64,
+    ) -> Exposition {
+        let selection = self
+            .store
+            .snapshot()
+            .into_selection(Some(selectors), now_ms);
+        Exposition::new(selection, self.additions.load_full(), style, timestamps)
+    }
+}
+
+/// Answers `GET` and `HEAD` of `/federate`.
+pub(crate) async fn serve(State(state): State<AppState>, request: Request) -> Response {
+    let response = match answer(&state, request).await {
+        Ok(response) => response,
+        Err(reason) => plain(StatusCode::BAD_REQUEST, reason),
+    };
+    state.metrics.federate.answered(response.status());
+    response
+}
+
+/// The answer, or what is wrong with the request.
+async fn answer(state: &AppState, request: Request) -> Result<Response, String> {
+    let start = Instant::now();
+    let is_head = request.method() == Method::HEAD;
+    let style = negotiate::Response::negotiate(&list(request.headers(), &ACCEPT));
+    let encoding = content_encoding(&list(request.headers(), &ACCEPT_ENCODING));
+    let params = Params::read(request).await;
+    params.strict().map_err(|err| err.to_string())?;
+    let selectors = params.selectors()?;
+    let timestamps = match params.first("timestamps") {
+        "" | "true" | "1" => Timestamps::Written,
+        "false" | "0" => Timestamps::LeftOut,
+        other => {
+            return Err(format!(
+                "invalid parameter \"timestamps\": {other:?}, expected true or false"
+            ));
+        }
+    };
+    let headers = answer_headers(style, encoding);
+    if is_head {
+        return Ok(headers.into_response());
+    }
+    let exposition = state
+        .federation
+        .exposition(&selectors, style, timestamps, (state.now_ms)());
+    let body = FederateBody::new(exposition, encoding, state.metrics.federate.clone(), start);
+    Ok((headers, axum::body::Body::new(body)).into_response())
+}
+
+/// All values of a header that is a list, as one list.
+fn list(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.collect::<Vec<_>>().join(",")
+}
+
+/// Gzip where `accepted` (an `Accept-Encoding`) names it, or everything, with a quality above zero.
+fn content_encoding(accepted: &str) -> ContentEncoding {
+    let mut any = None;
+    for coding in accepted.split(',') {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        let wanted =
+            quality.is_none_or(|quality| quality.parse().is_ok_and(|quality: f64| quality > 0.0));
+        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+            return if wanted {
+                ContentEncoding::Gzip
+            } else {
+                ContentEncoding::Identity
+            };
+        }
+        if name == "*" {
+            any = Some(wanted);
+        }
+    }
+    if any == Some(true) {
+        ContentEncoding::Gzip
+    } else {
+        ContentEncoding::Identity
+    }
+}
+
+fn answer_headers(style: negotiate::Response, encoding: ContentEncoding) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    // Made of fixed texts, so it always is a header's value.
+    if let Ok(content_type) = HeaderValue::from_str(&style.content_type()) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if encoding == ContentEncoding::Gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers
+}
