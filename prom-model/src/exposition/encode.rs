@@ -181,10 +181,16 @@ fn write_metric_name(out: &mut Vec<u8>, name: &str) {
     }
 }
 
-fn write_quoted(out: &mut Vec<u8>, text: &str) {
+/// Appends `text` in quotes: a label's value, or a name that isn't a legacy one.
+pub fn write_quoted(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    write_label_value(out, text);
+    out.push(b'"');
+}
+
+/// Appends `text` as it stands between the quotes of a label's value.
+pub fn write_label_value(out: &mut Vec<u8>, text: &str) {
     write_escaped(out, text, true);
-    out.push(b'"');
 }
 
 fn write_escaped(out: &mut Vec<u8>, text: &str, escapes_quotes: bool) {

@@ -36,7 +36,8 @@ mod text;
 mod unescape;
 
 pub use encode::{
-    encode, header, write_eof, write_header, write_sample, write_seconds, write_series, write_unit,
+    encode, header, write_eof, write_header, write_label_value, write_quoted, write_sample,
+    write_seconds, write_series, write_unit,
 };
 pub use error::{Found, ParseError, ParseErrorKind};
 pub use escaping::Escaping;
