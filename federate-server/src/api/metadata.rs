@@ -1,0 +1,124 @@
+//! What targets say of their metric families.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use prom_model::label::LabelSet;
+use prom_model::metadata::Metadata;
+use serde::Serialize;
+
+use super::answer::{ApiError, Labels, array, success};
+use super::params::Params;
+use super::source::FamilyMetadata;
+use crate::http::AppState;
+use crate::selector::Selector;
+
+/// `/api/v1/metadata`
+pub(crate) async fn metadata(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let params = Params::read(request).await;
+    let limit = params.metadata_limit("limit")?;
+    let per_metric = params
+        .metadata_limit("limit_per_metric")?
+        .filter(|limit| *limit > 0);
+    let metric = params.first("metric");
+    let mut families = BTreeMap::<Box<str>, BTreeSet<Metadata>>::new();
+    for item in state.series.metadata() {
+        if !metric.is_empty() && *item.family != *metric {
+            continue;
+        }
+        let known = families.entry(item.family).or_default();
+        if per_metric.is_none_or(|limit| known.len() < limit) {
+            known.insert(item.metadata);
+        }
+    }
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        r#type: &'a str,
+        unit: &'a str,
+        help: &'a str,
+    }
+    let shown: BTreeMap<&str, Vec<Shown<'_>>> = families
+        .iter()
+        .take(limit.unwrap_or(usize::MAX))
+        .map(|(family, known)| {
+            let shown = known.iter().map(|metadata| Shown {
+                r#type: metadata.metric_type.as_str(),
+                unit: &metadata.unit,
+                help: &metadata.help,
+            });
+            (&**family, shown.collect())
+        })
+        .collect();
+    Ok(success(&shown))
+}
+
+/// `/api/v1/targets/metadata`
+pub(crate) async fn targets_metadata(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let params = Params::read(request).await;
+    let limit = params.metadata_limit("limit")?;
+    let selector = match params.first("match_target") {
+        "" => None,
+        text => {
+            let parsed = Selector::parse(text);
+            Some(parsed.map_err(|error| ApiError::parameter("match_target", error))?)
+        }
+    };
+    let metric = params.first("metric").to_owned();
+    let whole = metric.is_empty();
+    let matches = move |item: &FamilyMetadata| {
+        let target = |selector: &Selector| selector.matches(&item.target);
+        (whole || *item.family == *metric) && selector.as_ref().is_none_or(target)
+    };
+    let items = state.series.metadata().filter(matches);
+    let items = whole_targets(items, limit.unwrap_or(usize::MAX));
+    Ok(array(items.map(move |item| Shown::new(item, whole)), None))
+}
+
+/// Of `items`, those of so many targets that there are `limit` of them or more. As in Prometheus, no target is cut.
+fn whole_targets(
+    items: impl Iterator<Item = FamilyMetadata> + Send + 'static,
+    limit: usize,
+) -> impl Iterator<Item = FamilyMetadata> + Send + 'static {
+    let (mut taken, mut target) = (0, None::<Arc<LabelSet>>);
+    items.take_while(move |item| {
+        let same = target.as_ref().is_some_and(|target| *target == item.target);
+        if !same && taken >= limit {
+            return false;
+        }
+        if !same {
+            target = Some(Arc::clone(&item.target));
+        }
+        taken += 1;
+        true
+    })
+}
+
+#[derive(Serialize)]
+struct Shown {
+    target: Labels,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<Box<str>>,
+    r#type: &'static str,
+    help: Box<str>,
+    unit: Box<str>,
+}
+
+impl Shown {
+    fn new(item: FamilyMetadata, whole: bool) -> Self {
+        Self {
+            target: Labels(item.target),
+            metric: whole.then_some(item.family),
+            r#type: item.metadata.metric_type.as_str(),
+            help: item.metadata.help,
+            unit: item.metadata.unit,
+        }
+    }
+}

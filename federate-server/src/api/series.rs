@@ -1,0 +1,159 @@
+//! Series, their label names and label values.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use prom_model::label::LabelSet;
+
+use super::answer::{ApiError, Labels, array};
+use super::params::{Params, decode};
+use super::source::CurrentSeries;
+use crate::http::AppState;
+use crate::selector::Selector;
+
+/// `/api/v1/series`
+pub(crate) async fn series(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let params = Params::read(request).await;
+    params.strict()?;
+    if params.all("match[]").next().is_none() {
+        return Err(ApiError::BadData(
+            "no match[] parameter provided".to_owned(),
+        ));
+    }
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let selectors = params.selectors();
+    let selectors = selectors.map_err(|reason| ApiError::parameter("match[]", reason))?;
+    let selected = blocking(move || select(&state, &selectors, range)).await?;
+    Ok(array(
+        selected.map(|labels| Labels(Arc::new(labels))),
+        limit,
+    ))
+}
+
+/// `/api/v1/labels`
+pub(crate) async fn labels(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let params = Params::read(request).await;
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let selectors = params.selectors().map_err(ApiError::BadData)?;
+    let names = blocking(move || {
+        let mut names = BTreeSet::<Box<str>>::new();
+        for labels in select(&state, &selectors, range) {
+            for (name, _) in labels.iter() {
+                if !names.contains(name) {
+                    names.insert(name.into());
+                }
+            }
+        }
+        names
+    });
+    Ok(array(names.await?.into_iter(), limit))
+}
+
+/// `/api/v1/label/<name>/values`
+pub(crate) async fn label_values(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let name = label_of(request.uri().path())?;
+    let params = Params::read(request).await;
+    let limit = params.limit()?;
+    let range = params.range()?;
+    let selectors = params.selectors().map_err(ApiError::BadData)?;
+    let values = blocking(move || {
+        let mut values = BTreeSet::<Box<str>>::new();
+        for labels in select(&state, &selectors, range) {
+            if let Some(value) = labels.get(&name)
+                && !values.contains(value)
+            {
+                values.insert(value.into());
+            }
+        }
+        values
+    });
+    Ok(array(values.await?.into_iter(), limit))
+}
+
+fn select(
+    state: &AppState,
+    selectors: &[Selector],
+    (start_ms, end_ms): (i64, i64),
+) -> impl Iterator<Item = LabelSet> + Send + use<> {
+    let in_range = move |series: &CurrentSeries| (start_ms..=end_ms).contains(&series.timestamp_ms);
+    let series = state.series.select(selectors, (state.now_ms)());
+    series.filter(in_range).map(|series| series.labels)
+}
+
+/// Runs what may take long apart from the tasks that serve others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| ApiError::Internal("series cannot be read".to_owned()))
+}
+
+/// The label that a path asks for.
+fn label_of(path: &str) -> Result<Arc<str>, ApiError> {
+    let name = path
+        .strip_prefix("/api/v1/label/")
+        .and_then(|path| path.strip_suffix("/values"))
+        .unwrap_or_default();
+    // Unlike in a form, `+` stands for itself in a path.
+    let decoded = decode(&name.replace('+', "%2B"));
+    let name = decoded.map_err(|_| ApiError::BadData(format!("invalid label name: {name:?}")))?;
+    Ok(unescape(&name).unwrap_or(name).into())
+}
+
+/// Undoes `U__…`, by which clients write names that older versions don't take; `None` where `name` isn't such.
+fn unescape(name: &str) -> Option<String> {
+    let mut rest = name.strip_prefix("U__")?;
+    let mut unescaped = String::new();
+    while let Some((plain, escape)) = rest.split_once('_') {
+        unescaped.push_str(plain);
+        rest = if let Some(rest) = escape.strip_prefix('_') {
+            unescaped.push('_');
+            rest
+        } else {
+            let (code, rest) = escape.split_once('_')?;
+            let hexadecimal = code.len() < 6 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let code = hexadecimal.then(|| u32::from_str_radix(code, 16).ok())??;
+            unescaped.push(char::from_u32(code)?);
+            rest
+        };
+    }
+    unescaped.push_str(rest);
+    Some(unescaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unescaped() {
+        let f = |path: &str, want: &str| {
+            let path = format!("/api/v1/label/{path}/values");
+            assert_eq!(label_of(&path).as_deref(), Ok(want), "{path}");
+        };
+        f("job", "job");
+        f("a%2eb", "a.b");
+        f("a+b", "a+b");
+        f("U__a_2e_b", "a.b");
+        f("U__a__b", "a_b");
+        f("U___20ac_", "€");
+        f("U__a_b", "U__a_b");
+        f("U__a_110000_", "U__a_110000_");
+        f("U__a_zz_", "U__a_zz_");
+        f("U__", "");
+        assert!(label_of("/api/v1/label/a%ff/values").is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! Targets, as they are scraped and as they were discovered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use prom_model::target::{PoolStatus, TargetStatus};
+use serde::{Serialize, Serializer};
+
+use super::answer::{Labels, success};
+use super::params::Params;
+use super::time::{prometheus_duration, rfc3339};
+use crate::external::ExternalUrl;
+use crate::http::AppState;
+
+/// `/sd/targets`
+pub(crate) async fn discovered(State(state): State<AppState>) -> Response {
+    let body = (state.discovered)();
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// `/api/v1/targets`
+pub(crate) async fn targets(State(state): State<AppState>, request: Request) -> Response {
+    let params = Params::read(request).await;
+    let wanted = params.first("state").to_lowercase();
+    let job = params.first("scrapePool");
+    let show = |kind: &str| ["", "any", kind].contains(&wanted.as_str());
+    let mut pools = state.targets.pools();
+    pools.sort_by(|a, b| a.job.cmp(&b.job));
+    let of_job = |pool: &&PoolStatus| job.is_empty() || *pool.job == *job;
+    let active = pools.iter().filter(of_job).filter(|_| show("active"));
+    let dropped = pools.iter().filter(of_job).filter(|_| show("dropped"));
+    success(&Shown {
+        active_targets: active
+            .flat_map(|pool| {
+                let shown = |target| ActiveTarget::new(&pool.job, target, &state.external_url);
+                pool.active.iter().map(shown).collect::<Vec<_>>()
+            })
+            .collect(),
+        dropped_targets: dropped
+            .flat_map(|pool| {
+                pool.dropped.iter().map(|labels| DroppedTarget {
+                    discovered_labels: Labels(Arc::clone(labels)),
+                    scrape_pool: &pool.job,
+                })
+            })
+            .collect(),
+        dropped_target_counts: show("dropped").then(|| {
+            pools
+                .iter()
+                .map(|pool| (&*pool.job, pool.dropped_count))
+                .collect()
+        }),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    active_targets: Vec<ActiveTarget<'a>>,
+    dropped_targets: Vec<DroppedTarget<'a>>,
+    dropped_target_counts: Option<BTreeMap<&'a str, usize>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ActiveTarget<'a> {
+    discovered_labels: Labels,
+    labels: Labels,
+    scrape_pool: &'a str,
+    scrape_url: &'a str,
+    global_url: String,
+    last_error: &'a str,
+    last_scrape: String,
+    #[serde(serialize_with = "go_float")]
+    last_scrape_duration: f64,
+    health: &'static str,
+    scrape_interval: String,
+    scrape_timeout: String,
+}
+
+impl<'a> ActiveTarget<'a> {
+    fn new(job: &'a str, target: &'a TargetStatus, external: &ExternalUrl) -> Self {
+        Self {
+            discovered_labels: Labels(Arc::clone(&target.discovered_labels)),
+            labels: Labels(Arc::clone(&target.labels)),
+            scrape_pool: job,
+            scrape_url: &target.scrape_url,
+            global_url: external.globalize(&target.scrape_url),
+            last_error: &target.last_error,
+            last_scrape: rfc3339(target.last_scrape_ms),
+            last_scrape_duration: target.last_scrape_duration.as_secs_f64(),
+            health: target.health.as_str(),
+            scrape_interval: prometheus_duration(target.scrape_interval),
+            scrape_timeout: prometheus_duration(target.scrape_timeout),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DroppedTarget<'a> {
+    discovered_labels: Labels,
+    scrape_pool: &'a str,
+}
+
+/// Go writes whole numbers without a decimal point.
+fn go_float<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        serializer.serialize_i64(*value as i64)
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}

@@ -1,0 +1,117 @@
+//! What every request passes through.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::header::{
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, StatusCode};
+use tracing::{debug, error};
+
+use super::{Access, AppState, Provider, Route, plain};
+use crate::auth::{AuthError, Principal};
+
+/// Headers for every answer, asked for at each.
+pub type ExtraHeaders = Provider<Arc<[(HeaderName, HeaderValue)]>>;
+
+/// Lets a request pass with its [`Principal`] as an extension, or refuses it.
+pub(super) async fn authenticate(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let access = Route::find(request.uri().path()).map_or(Access::Users, |route| route.access);
+    let principal = match access {
+        Access::Open => Ok(Principal::Anonymous),
+        Access::Users => state.auth.authenticate(request.headers()).await,
+    };
+    match principal {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal.clone());
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(principal);
+            response
+        }
+        Err(AuthError::Busy) => {
+            let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, soon);
+            response
+        }
+        Err(AuthError::Unauthorized) => {
+            let mut response = plain(StatusCode::UNAUTHORIZED, "Unauthorized");
+            let scheme = HeaderValue::from_static("Basic");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            response
+        }
+    }
+}
+
+/// Answers 500 where a handler panics.
+pub(super) async fn contain_panics(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            error!(path, "handler panicked");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        }
+    }
+}
+
+/// Counts a request and logs it, once its answer's head is known.
+pub(super) async fn observe(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let response = next.run(request).await;
+    let duration = started.elapsed();
+    let endpoint = Route::find(uri.path()).map(|route| route.endpoint);
+    state
+        .metrics
+        .http
+        .observe(endpoint, response.status(), duration);
+    let user = response.extensions().get().and_then(Principal::name);
+    debug!(
+        %method,
+        path = uri.path(),
+        query = uri.query(),
+        status = response.status().as_u16(),
+        ?duration,
+        user,
+        "request"
+    );
+    response
+}
+
+/// Adds the headers of every answer; those of the configuration override what a handler set.
+pub(super) async fn add_headers(
+    State(extra): State<ExtraHeaders>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    add(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(headers, REFERRER_POLICY, "no-referrer");
+    for (name, value) in extra().iter() {
+        headers.insert(name, value.clone());
+    }
+    response
+}
+
+fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers
+        .entry(name)
+        .or_insert(HeaderValue::from_static(value));
+}

@@ -1,0 +1,250 @@
+//! The page at `/targets`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use prom_model::target::{PoolStatus, TargetHealth, TargetStatus};
+
+use super::html::{Chips, Escaped, ago, brief};
+use super::page;
+use crate::http::{AppState, DiscoveryStatus};
+
+/// Label by which the targets of a job are grouped.
+const SERVICE: &str = "aiven_service_name";
+
+/// Which targets are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    All,
+    Health(TargetHealth),
+    Dropped,
+}
+
+const FILTERS: [(&str, &str, Filter); 5] = [
+    ("all", "All", Filter::All),
+    ("up", "Up", Filter::Health(TargetHealth::Up)),
+    ("down", "Down", Filter::Health(TargetHealth::Down)),
+    ("unknown", "Unknown", Filter::Health(TargetHealth::Unknown)),
+    ("dropped", "Dropped", Filter::Dropped),
+];
+
+impl Filter {
+    fn parse(query: &str) -> Self {
+        let wanted = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("state="));
+        FILTERS
+            .iter()
+            .find(|(name, ..)| Some(*name) == wanted)
+            .map_or(Self::All, |(_, _, filter)| *filter)
+    }
+
+    fn shows(self, target: &TargetStatus) -> bool {
+        match self {
+            Self::All => true,
+            Self::Health(health) => target.health == health,
+            Self::Dropped => false,
+        }
+    }
+
+    /// How many targets it shows.
+    fn count(self, pools: &[PoolStatus]) -> usize {
+        if self == Self::Dropped {
+            return pools.iter().map(|pool| pool.dropped_count).sum();
+        }
+        let active = pools.iter().flat_map(|pool| &pool.active);
+        active.filter(|target| self.shows(target)).count()
+    }
+}
+
+/// Every job with its targets, grouped by service.
+pub(crate) async fn targets(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+    let filter = Filter::parse(&query.unwrap_or_default());
+    let pools = state.targets.pools();
+    let body = render(&pools, &(state.discovery)(), filter, (state.now_ms)());
+    page("Targets", &state.build.program, &body)
+}
+
+fn render(
+    pools: &[PoolStatus],
+    discovery: &[DiscoveryStatus],
+    filter: Filter,
+    now_ms: i64,
+) -> String {
+    let mut html = String::from("<h1>Targets</h1>\n<nav class=\"filter\">");
+    for (name, title, choice) in FILTERS {
+        let current = if choice == filter {
+            " aria-current=\"page\""
+        } else {
+            ""
+        };
+        let count = choice.count(pools);
+        push(
+            &mut html,
+            format_args!("<a href=\"?state={name}\"{current}>{title} <b>{count}</b></a>"),
+        );
+    }
+    html.push_str("</nav>\n");
+    if !discovery.is_empty() {
+        render_discovery(&mut html, discovery, now_ms);
+    }
+    if pools.is_empty() {
+        html.push_str("<p class=\"none\">No job is configured.</p>\n");
+    }
+    for pool in pools {
+        render_pool(&mut html, pool, filter, now_ms);
+    }
+    html
+}
+
+fn render_discovery(html: &mut String, discovery: &[DiscoveryStatus], now_ms: i64) {
+    html.push_str(
+        "<h2>Discovery</h2>\n<div class=\"scroll\"><table><thead><tr><th>Source</th><th>State</th>\
+         <th>Targets</th><th>Last success</th><th>Error</th></tr></thead>\n<tbody>\n",
+    );
+    for row in discovery {
+        let (class, word) = match (row.last_error.is_empty(), row.last_success_ms) {
+            (false, _) => ("down", "failing"),
+            (true, None) => ("unknown", "pending"),
+            (true, Some(_)) => ("up", "ok"),
+        };
+        let (name, error) = (Escaped(&row.name), Escaped(&row.last_error));
+        let (count, last) = (row.targets, ago(row.last_success_ms, now_ms));
+        push(
+            html,
+            format_args!(
+                "<tr><td>{name}</td><td><span class=\"state {class}\">{word}</span></td><td>{count}</td>\
+             <td>{last}</td><td class=\"error\">{error}</td></tr>\n"
+            ),
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+fn render_pool(html: &mut String, pool: &PoolStatus, filter: Filter, now_ms: i64) {
+    let job = Escaped(&pool.job);
+    let all = pool.active.len();
+    let up = pool
+        .active
+        .iter()
+        .filter(|target| target.health == TargetHealth::Up)
+        .count();
+    let class = match (all, up) {
+        (0, _) => "unknown",
+        _ if up == all => "up",
+        _ => "down",
+    };
+    push(
+        html,
+        format_args!(
+            "<section>\n<h2>{job} <span class=\"state {class}\">{up}/{all} up</span></h2>\n"
+        ),
+    );
+    if all == 0 {
+        html.push_str("<p class=\"none\">This job has no target.</p>\n");
+    }
+    for failure in &pool.failed {
+        let failure = Escaped(failure);
+        push(html, format_args!("<p class=\"error\">{failure}</p>\n"));
+    }
+    let mut services = BTreeMap::<&str, Vec<&TargetStatus>>::new();
+    for target in pool.active.iter().filter(|target| filter.shows(target)) {
+        let service = target
+            .labels
+            .get(SERVICE)
+            .or_else(|| target.discovered_labels.get(SERVICE));
+        services
+            .entry(service.unwrap_or_default())
+            .or_default()
+            .push(target);
+    }
+    if services.is_empty() && all > 0 && filter != Filter::Dropped {
+        html.push_str("<p class=\"none\">None of this job’s targets is in this state.</p>\n");
+    }
+    for (service, targets) in services {
+        if !service.is_empty() {
+            let service = Escaped(service);
+            push(html, format_args!("<h3>{service}</h3>\n"));
+        }
+        html.push_str(
+            "<div class=\"scroll\"><table class=\"targets\"><thead><tr><th>State</th><th>Endpoint</th><th>Labels</th>\
+             <th>Last scrape</th><th>Duration</th></tr></thead>\n<tbody>\n",
+        );
+        for target in targets {
+            render_target(html, target, now_ms);
+        }
+        html.push_str("</tbody></table></div>\n");
+    }
+    if matches!(filter, Filter::All | Filter::Dropped) && pool.dropped_count > 0 {
+        render_dropped(html, pool, filter);
+    }
+    html.push_str("</section>\n");
+}
+
+fn render_target(html: &mut String, target: &TargetStatus, now_ms: i64) {
+    let health = target.health.as_str();
+    let url = Escaped(&target.scrape_url);
+    let labels = Chips(&target.labels);
+    let discovered = Chips(&target.discovered_labels);
+    let last = ago(target.last_scrape_ms, now_ms);
+    let duration = match target.last_scrape_ms {
+        Some(_) => brief(target.last_scrape_duration),
+        None => String::new(),
+    };
+    let (interval, timeout) = (brief(target.scrape_interval), brief(target.scrape_timeout));
+    push(
+        html,
+        format_args!(
+            "<tr><td><span class=\"state {health}\">{health}</span></td><td><code class=\"url\">{url}</code></td>\
+         <td>{labels}<details><summary>before relabelling</summary>{discovered}</details></td>\
+         <td class=\"time\" title=\"every {interval}, at most {timeout}\">{last}</td>\
+         <td class=\"time\">{duration}</td></tr>\n"
+        ),
+    );
+    if !target.last_error.is_empty() {
+        let error = Escaped(&target.last_error);
+        push(
+            html,
+            format_args!(
+                "<tr class=\"reason\"><td></td><td colspan=\"4\" class=\"error\">{error}</td></tr>\n"
+            ),
+        );
+    }
+}
+
+fn render_dropped(html: &mut String, pool: &PoolStatus, filter: Filter) {
+    let open = if filter == Filter::Dropped {
+        " open"
+    } else {
+        ""
+    };
+    let (count, kept) = (pool.dropped_count, pool.dropped.len());
+    push(
+        html,
+        format_args!(
+            "<details class=\"dropped\"{open}><summary>{count} dropped by relabelling</summary>\n"
+        ),
+    );
+    if kept < count {
+        push(
+            html,
+            format_args!("<p class=\"none\">The labels of {kept} of them are kept.</p>\n"),
+        );
+    }
+    if kept > 0 {
+        html.push_str("<ul>\n");
+        for labels in &pool.dropped {
+            let labels = Chips(labels);
+            push(html, format_args!("<li>{labels}</li>\n"));
+        }
+        html.push_str("</ul>\n");
+    }
+    html.push_str("</details>\n");
+}
+
+/// Writing to a string can't fail.
+fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = html.write_fmt(text);
+}
