@@ -172,7 +172,7 @@ impl Fields {
         };
         let close = (self.known.iter())
             .map(|known| (distance(name, known), known))
-            .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+            .filter(|(distance, known)| *distance <= known.len().min(2 + known.len() / 20))
             .min();
         Err(entry.key.error(match close {
             Some((_, known)) => format!("unknown field {name:?}, did you mean {known:?}?"),

@@ -24,6 +24,8 @@ pub enum Value {
     Integer(u64),
     /// A list.
     List(Vec<Self>),
+    /// A list of texts on one line: `[a, b]`.
+    Flow(Vec<String>),
     /// A mapping, in this order.
     Mapping(Mapping),
 }
@@ -53,6 +55,7 @@ impl Value {
             Self::Bool(value) => !value,
             Self::Integer(value) => *value == 0,
             Self::List(items) => items.is_empty(),
+            Self::Flow(items) => items.is_empty(),
             Self::Mapping(mapping) => mapping.0.is_empty(),
         }
     }
@@ -209,6 +212,14 @@ fn write_flat(text: &mut String, value: &Value) {
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
         Value::Integer(value) => text.push_str(&value.to_string()),
         Value::List(_) => text.push_str("[]"),
+        Value::Flow(items) => {
+            text.push('[');
+            for (at, item) in items.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { ", " });
+                write_text(text, item, Place::Flow);
+            }
+            text.push(']');
+        }
         Value::Mapping(_) => text.push_str("{}"),
     }
     text.push('\n');
@@ -218,10 +229,23 @@ fn pad(text: &mut String, indent: usize) {
     text.extend(std::iter::repeat_n(' ', indent));
 }
 
+/// Where a text is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Block,
+    /// Between brackets, where more characters have a meaning.
+    Flow,
+}
+
+fn write_scalar(text: &mut String, value: &str) {
+    write_text(text, value, Place::Block);
+}
+
 /// Writes `value` without quotes where it reads back as the same string, in double quotes where it
 /// would be of another type or needs an escape, otherwise in single ones.
-fn write_scalar(text: &mut String, value: &str) {
-    if yaml::is_plain_string(value) {
+fn write_text(text: &mut String, value: &str, place: Place) {
+    let in_flow = place == Place::Flow && value.contains([',', '[', ']', '{', '}', ':', '?']);
+    if yaml::is_plain_string(value) && !in_flow {
         text.push_str(value);
     } else if is_printable(value) && yaml::looks_like_string(value) {
         text.push('\'');
@@ -311,11 +335,14 @@ jobs:
         fn a_text_reads_back_as_itself(
             text in prop_oneof![any::<String>(), "[-a-z0-9:{}\\[\\],&*!|>%@`'\"?#~<.$() \t\n\\\\]{0,20}"]
         ) {
-            let yaml = Mapping::new().with(&text, vec![text.as_str()]).to_yaml();
-            let entries: std::collections::BTreeMap<String, Vec<String>> =
-                parse(&yaml).and_then(|document| document.root.decode())
+            for list in [Value::from(vec![text.as_str()]), Value::Flow(vec![text.clone()])] {
+                let yaml = Mapping::new().with(&text, list).to_yaml();
+                let entries: std::collections::BTreeMap<String, Vec<String>> = parse(&yaml)
+                    .and_then(|document| document.root.decode())
                     .map_err(|error| TestCaseError::fail(format!("{yaml}: {error}")))?;
-            prop_assert_eq!(entries.into_iter().collect::<Vec<_>>(), [(text.clone(), vec![text])]);
+                let entries: Vec<_> = entries.into_iter().collect();
+                prop_assert_eq!(entries, [(text.clone(), vec![text.clone()])]);
+            }
         }
     }
 }

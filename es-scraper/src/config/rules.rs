@@ -89,20 +89,18 @@ fn whole(error: &RelabelConfigError) -> impl Display {
     text
 }
 
+/// As Prometheus shows a rule, except that what was set to nothing is shown, too.
 fn shown(rule: &RelabelConfig, written: &RelabelFields) -> Mapping {
     let or = |value: &Option<String>, default: &str| match value {
         Some(value) => value.clone(),
         None => default.to_owned(),
     };
     Mapping::new()
-        .with_nonzero(
-            "source_labels",
-            written.source_labels.iter().collect::<Value>(),
-        )
-        .with_nonzero("separator", or(&written.separator, ";"))
-        .with_nonzero("regex", or(&written.regex, "(.*)"))
+        .with_nonzero("source_labels", Value::Flow(written.source_labels.clone()))
+        .with("separator", or(&written.separator, ";"))
+        .with_some("regex", written.regex.as_ref())
         .with_nonzero("modulus", written.modulus.unwrap_or(0))
         .with_nonzero("target_label", or(&written.target_label, ""))
-        .with_nonzero("replacement", or(&written.replacement, "$1"))
+        .with("replacement", or(&written.replacement, "$1"))
         .with("action", rule.action().as_str())
 }

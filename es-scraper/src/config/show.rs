@@ -19,8 +19,9 @@ impl<R, J> Config<R, J> {
         let jobs: Value = (self.scrape_configs.iter())
             .map(|job| {
                 shown_job(job)
-                    .and(extension.show_job(&job.extension))
                     .and(shown_rules(job))
+                    .and(extension.show_job(&job.extension))
+                    .and(shown_discoveries(job))
             })
             .collect();
         Mapping::new()
@@ -60,12 +61,22 @@ fn shown_job<J>(job: &ScrapeConfig<J>) -> Mapping {
         .with("scrape_timeout", job.scrape_timeout)
         .with("scrape_protocols", protocols(&job.scrape_protocols))
         .with_some("fallback_scrape_protocol", fallback)
-        .with_nonzero("metrics_path", &job.metrics_path)
-        .with_nonzero("scheme", &job.scheme)
+        .with("metrics_path", &job.metrics_path)
+        .with("scheme", &job.scheme)
         .with("enable_compression", job.enable_compression)
         .and(shown_limits(&job.limits))
         .and(shown_names())
         .and(job.http.shown())
+}
+
+fn shown_rules<J>(job: &ScrapeConfig<J>) -> Mapping {
+    Mapping::new()
+        .with_nonzero("relabel_configs", job.relabel_configs.shown())
+        .with_nonzero("metric_relabel_configs", job.metric_relabel_configs.shown())
+}
+
+fn shown_discoveries<J>(job: &ScrapeConfig<J>) -> Mapping {
+    Mapping::new()
         .with_nonzero(
             "file_sd_configs",
             job.file_sd_configs
@@ -87,12 +98,6 @@ fn shown_job<J>(job: &ScrapeConfig<J>) -> Mapping {
                 .map(shown_static)
                 .collect::<Value>(),
         )
-}
-
-fn shown_rules<J>(job: &ScrapeConfig<J>) -> Mapping {
-    Mapping::new()
-        .with_nonzero("relabel_configs", job.relabel_configs.shown())
-        .with_nonzero("metric_relabel_configs", job.metric_relabel_configs.shown())
 }
 
 fn shown_limits(limits: &Limits) -> Mapping {
