@@ -33,3 +33,8 @@ pub use error::{ConfigError, Position};
 pub use fields::Fields;
 pub use size::ByteSize;
 pub use yaml::Node;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

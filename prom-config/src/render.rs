@@ -145,7 +145,7 @@ impl<T: Into<Self>> From<Vec<T>> for Value {
 }
 
 /// A list of whatever can be a value.
-impl<T: Into<Value>> FromIterator<T> for Value {
+impl<T: Into<Self>> FromIterator<T> for Value {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         Self::List(items.into_iter().map(Into::into).collect())
     }

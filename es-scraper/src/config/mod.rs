@@ -191,6 +191,3 @@ fn job_name(fields: &mut Fields) -> Result<Positioned<String>, ConfigError> {
     }
     Ok(name)
 }
-
-#[cfg(test)]
-mod tests;
