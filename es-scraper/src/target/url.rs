@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use http::HeaderValue;
 use http::uri::PathAndQuery;
+use url::{Host, Position, Url};
 
 /// How a scrape request is protected on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,14 @@ impl Scheme {
             Self::Http => "http",
             Self::Https => "https",
         }
+    }
+
+    fn parse(scheme: &str) -> Result<Self, EndpointError> {
+        let known = [Self::Http, Self::Https].into_iter();
+        let mut named = known.filter(|known| known.as_str().eq_ignore_ascii_case(scheme));
+        named
+            .next()
+            .ok_or_else(|| EndpointError::Scheme(scheme.to_owned()))
     }
 
     const fn default_port(self) -> u16 {
@@ -47,6 +56,31 @@ pub struct Endpoint {
     pub host_header: HeaderValue,
     /// Path and query of the request.
     pub path_and_query: PathAndQuery,
+}
+
+impl Endpoint {
+    /// Where `url` leads to; what it says of user, password and fragment is left out.
+    ///
+    /// # Errors
+    /// Where its scheme is neither `http` nor `https`, or it is too long to be asked for.
+    pub fn from_url(url: &Url) -> Result<Self, EndpointError> {
+        let scheme = Scheme::parse(url.scheme())?;
+        let host = match url.host().ok_or(EndpointError::NoHost)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let path_and_query = &url[Position::BeforePath..Position::AfterQuery];
+        Ok(Self {
+            scheme,
+            host: host.into(),
+            port: url.port().unwrap_or_else(|| scheme.default_port()),
+            host_header: HeaderValue::from_str(authority).map_err(|_| EndpointError::Host)?,
+            path_and_query: PathAndQuery::from_str(path_and_query)
+                .map_err(|_| EndpointError::TooLong)?,
+        })
+    }
 }
 
 /// Why a target has a URL that can't be asked. Such a target exists, as in Prometheus, and each of
@@ -102,11 +136,7 @@ impl Parts<'_> {
     }
 
     pub(super) fn endpoint(self, query: &str) -> Result<Endpoint, EndpointError> {
-        let scheme = match self.scheme {
-            scheme if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
-            scheme if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
-            other => return Err(EndpointError::Scheme(other.to_owned())),
-        };
+        let scheme = Scheme::parse(self.scheme)?;
         let (host, bracketed, port) = split_address(self.address)?;
         let number = if port.is_empty() {
             scheme.default_port()
@@ -197,8 +227,8 @@ fn checked_host(host: &str, bracketed: bool) -> Result<String, EndpointError> {
             && !host.contains(['[', ']']);
         return legal.then(|| host.to_owned()).ok_or(EndpointError::Host);
     }
-    match url::Host::parse(host) {
-        Ok(url::Host::Domain(ascii)) => Ok(ascii),
+    match Host::parse(host) {
+        Ok(Host::Domain(ascii)) => Ok(ascii),
         _ => Err(EndpointError::Host),
     }
 }
@@ -356,6 +386,28 @@ mod tests {
         f("http", "a b:1", EndpointError::Host);
         f("http", "user:pass@h:1", EndpointError::Host);
         f("http", "a]:1", EndpointError::Host);
+    }
+
+    #[test]
+    fn an_endpoint_is_made_of_a_url() {
+        let f = |url: &str, want: (&str, u16, &str, &str)| {
+            let endpoint = Endpoint::from_url(&Url::parse(url).unwrap()).unwrap();
+            let have = (
+                &*endpoint.host,
+                endpoint.port,
+                endpoint.host_header.to_str().unwrap(),
+                endpoint.path_and_query.as_str(),
+            );
+            assert_eq!(have, want, "{url}");
+        };
+        f("http://h", ("h", 80, "h", "/"));
+        f("https://u:p@h/a?b#c", ("h", 443, "h", "/a?b"));
+        f("http://[::1]:1/", ("::1", 1, "[::1]:1", "/"));
+        let file = Url::parse("file:///a").unwrap();
+        assert_eq!(
+            Endpoint::from_url(&file),
+            Err(EndpointError::Scheme("file".to_owned()))
+        );
     }
 
     #[test]
