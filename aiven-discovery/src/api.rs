@@ -32,6 +32,12 @@ pub trait AivenApi: Send + Sync {
     /// [`ServiceList::malformed`].
     async fn services(&self) -> Result<ServiceList, ApiError>;
 
+    /// Whether the project has a service called `name`.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn service_exists(&self, name: &str) -> Result<bool, ApiError>;
+
     /// Has `service` expose its metrics with the credentials of the endpoint `endpoint_id`.
     ///
     /// # Errors

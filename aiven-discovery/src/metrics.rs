@@ -3,11 +3,10 @@
 //! One set of metrics under two sets of names: those of this crate ([`Metrics::register`]), and
 //! those of the tool that [`crate::output::sidecar`] replaces ([`Metrics::register_sidecar`]).
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -46,6 +45,7 @@ struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum ApiCall {
     Services,
+    Service,
     CreateIntegration,
     Endpoint,
     ProjectCa,
@@ -73,27 +73,7 @@ struct ApiLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConfigLabel {
-    config: Escaped,
-}
-
-/// Text of a label, with the escapes that the encoder leaves to its caller.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Escaped(Box<str>);
-
-impl Escaped {
-    fn new(text: &str) -> Self {
-        let escaped = text
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
-        Self(escaped.into())
-    }
-}
-
-impl EncodeLabelValue for Escaped {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        EncodeLabelValue::encode(&&*self.0, encoder)
-    }
+    config: Box<str>,
 }
 
 impl Default for Metrics {
@@ -251,7 +231,7 @@ impl Metrics {
     /// Drops the series of the discovery named `config`, once it is gone for good.
     pub fn forget(&self, config: &str) {
         let label = ConfigLabel {
-            config: Escaped::new(config),
+            config: config.into(),
         };
         self.0.last_success.remove(&label);
         self.0.services.remove(&label);
@@ -340,7 +320,7 @@ fn count(attempts: &Counter, failures: &Counter, succeeded: bool) {
 
 fn set(gauges: &Family<ConfigLabel, Gauge>, config: &str, value: usize) {
     let label = ConfigLabel {
-        config: Escaped::new(config),
+        config: config.into(),
     };
     let value = i64::try_from(value).unwrap_or(i64::MAX);
     gauges.get_or_create(&label).set(value);
@@ -348,7 +328,7 @@ fn set(gauges: &Family<ConfigLabel, Gauge>, config: &str, value: usize) {
 
 fn set_float(gauges: &Family<ConfigLabel, Gauge<f64, AtomicU64>>, config: &str, value: f64) {
     let label = ConfigLabel {
-        config: Escaped::new(config),
+        config: config.into(),
     };
     gauges.get_or_create(&label).set(value);
 }

@@ -276,6 +276,16 @@ impl AivenApi for HttpAivenApi {
         self.call(&request, wire::service_list).await
     }
 
+    async fn service_exists(&self, name: &str) -> Result<bool, ApiError> {
+        let path = ["service", name];
+        let request = Request::get(ApiCall::Service, &path);
+        match self.call(&request, wire::is_service).await {
+            Ok(()) => Ok(true),
+            Err(ApiError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn create_prometheus_integration(
         &self,
         service: &str,

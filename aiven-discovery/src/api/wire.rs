@@ -43,6 +43,18 @@ pub(super) fn service_list(body: &[u8]) -> Result<ServiceList, ApiError> {
     Ok(list)
 }
 
+pub(super) fn is_service(body: &[u8]) -> Result<(), ApiError> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default)]
+        service: Option<IgnoredAny>,
+    }
+    match decode::<Body>(body)?.service {
+        Some(IgnoredAny) => Ok(()),
+        None => Err(nonsense("there is no service")),
+    }
+}
+
 pub(super) fn integration(body: &[u8]) -> Result<(), ApiError> {
     #[derive(Deserialize)]
     struct Body {

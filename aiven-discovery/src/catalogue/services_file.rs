@@ -268,7 +268,7 @@ mod tests {
         );
         f(
             "[{\"aiven_service\": \"a\",\n  \"extra_labels\": {\"n\": 7}}]",
-            "2:26: entry 1, extra label \"n\": invalid type: integer `7`, expected a string",
+            "2:25: entry 1, extra label \"n\": invalid type: integer `7`, expected a string",
         );
         f(
             r#"[{"aiven_service": "a", "extra_labels": {"n": null}}]"#,
@@ -276,7 +276,7 @@ mod tests {
         );
         f(
             r#"[{"aiven_service": "a", "extra_labels": ["n"]}]"#,
-            "1:40: entry 1: invalid type: sequence, expected an object of labels, whose values are strings",
+            "1:41: entry 1: invalid type: sequence, expected an object of labels, whose values are strings",
         );
         f(
             r#"[{"aiven_service": "a", "extra_labels": {"__name__": "x"}}]"#,
@@ -284,11 +284,11 @@ mod tests {
         );
         f(
             r#"[{"aiven_service": "a", "extra_labels": {"n": "1", "n": "1"}}]"#,
-            "1:59: entry 1, extra label \"n\": the label is there twice",
+            "1:60: entry 1, extra label \"n\": the label is there twice",
         );
         f(
             r#"[{"aiven_service": "a"}, {"aiven_service": "a", "extra_labels": {"n": "1"}}]"#,
-            "1:75: entry 2: service \"a\" is in entry 1 with other labels",
+            "1:76: entry 2: service \"a\" is in entry 1 with other labels",
         );
         f(
             r#"[{"aiven_service": ""}]"#,

@@ -121,6 +121,13 @@ impl Known {
         }
     }
 
+    /// A service that was known until now, one that is wanted rather than another.
+    pub(super) fn any_service(&self, settings: &TargetSettings) -> Option<String> {
+        let mut any = self.services.iter().flatten();
+        let service = self.wanted(settings).next().or_else(|| any.next())?;
+        Some(service.name.clone())
+    }
+
     /// Takes over a list that was read.
     ///
     /// A listed service that can't be understood stays as it was known. Where not even its name can

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::known::{IntegrationTrouble, Lookup};
 use super::{Discoverer, Progress};
-use crate::api::{ApiError, IntegrationOutcome, with_causes};
+use crate::api::{ApiError, IntegrationOutcome, ServiceList, with_causes};
 use crate::backoff::Backoff;
 use crate::health::Health;
 use crate::resolve::ResolveError;
@@ -79,7 +79,7 @@ impl Discoverer {
     /// Reads catalogue and service list, each of which keeps its last good answer by itself.
     async fn refresh(&self) -> Result<(), ApiError> {
         let started = Instant::now();
-        let (listing, list) = tokio::join!(self.catalogue.list(), self.api.services());
+        let (listing, list) = tokio::join!(self.catalogue.list(), self.services());
         let seconds = started.elapsed().as_secs_f64();
         self.metrics.count_refresh(list.is_ok(), seconds);
         let discovery = self.settings.name.as_str();
@@ -134,6 +134,21 @@ impl Discoverer {
             self.signals.resolve.notify_one();
         }
         result
+    }
+
+    /// The service list; one that is suddenly empty only if a service of before is gone indeed.
+    async fn services(&self) -> Result<ServiceList, ApiError> {
+        let list = self.api.services().await?;
+        if !list.services.is_empty() || !list.malformed.is_empty() {
+            return Ok(list);
+        }
+        let before = self.known().any_service(&self.settings.targets);
+        match before {
+            Some(service) if self.api.service_exists(&service).await? => Err(ApiError::Nonsense {
+                reason: format!("the list of services is empty, but {service} exists"),
+            }),
+            _ => Ok(list),
+        }
     }
 
     pub(super) async fn integrate_loop(&self) {

@@ -102,7 +102,7 @@ fn one_malformed_service_leaves_the_others() {
     assert_eq!(malformed, [Some("b"), None, None, None]);
     assert_eq!(
         got.malformed[0].reason,
-        "a value of the wrong kind at line 1 column 46"
+        "a value of the wrong kind at line 1 column 45"
     );
     assert!(!format!("{:?}", got.malformed).contains("hunter2"));
 }

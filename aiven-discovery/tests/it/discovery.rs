@@ -1,0 +1,478 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiven_discovery::api::{ApiError, MalformedService, ServiceList, ServiceState};
+use aiven_discovery::catalogue::{CatalogueError, Listing};
+use aiven_discovery::discovery::{DiscoverySettings, Progress};
+use aiven_discovery::resolve::{Addresses, Family};
+use aiven_discovery::target_group::NoTargets;
+use prom_model::label::LabelSet;
+use tokio::time::{Instant, advance, sleep};
+
+use crate::fakes::{
+    Fake, Running, addresses, auth, bare_service, list, service, settings, unauthorized,
+    unreachable,
+};
+
+const BOTH: [&str; 2] = ["10.0.0.1:9273", "10.0.0.2:9273"];
+
+/// Time for every loop to have gone round several times.
+const ROUNDS: Duration = Duration::from_secs(600);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_round_runs_at_once_and_in_order() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([bare_service("a")]));
+    let started = Instant::now();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    let calls = fake.world().calls.clone();
+    let rounds = ["services", "integrate a ours", "resolve a.host"];
+    let order: Vec<_> = calls
+        .iter()
+        .filter(|call| rounds.contains(&call.as_str()))
+        .collect();
+    assert_eq!(order, rounds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_loop_keeps_its_interval() {
+    let fake = Fake::new();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    sleep(Duration::from_secs(361)).await;
+    assert_eq!(fake.count("services"), 4);
+    assert_eq!(fake.count("resolve"), 9);
+    assert_eq!(fake.count("integrate"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_published_when_nothing_changed() {
+    let fake = Fake::new();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let mut groups = running.discovery.groups();
+    groups.borrow_and_update();
+    fake.world()
+        .hosts
+        .insert("a.host".to_owned(), addresses(&["10.0.0.2", "10.0.0.1"]));
+    sleep(ROUNDS).await;
+    assert!(!groups.has_changed().unwrap());
+    fake.world()
+        .hosts
+        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    running.targets_become(&["10.0.0.3:9273"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_project_is_published_too() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([]));
+    let running = fake.run();
+    let mut groups = running.discovery.groups();
+    groups.changed().await.unwrap();
+    assert!(groups.borrow().is_empty());
+    running.progress_becomes(Progress::Discovered).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_the_last_good_targets_stay() {
+    let failures: [fn() -> ApiError; 8] = [
+        unreachable,
+        unauthorized,
+        || ApiError::Forbidden {
+            message: String::new(),
+        },
+        || ApiError::NotFound {
+            message: String::new(),
+        },
+        || ApiError::TimedOut {
+            limit: Duration::from_secs(30),
+        },
+        || ApiError::Unavailable {
+            status: 503,
+            message: String::new(),
+            retry_after: None,
+        },
+        || ApiError::RateLimited {
+            message: String::new(),
+            retry_after: Some(Duration::from_secs(28)),
+        },
+        || ApiError::Nonsense {
+            reason: "there is no list of services".to_owned(),
+        },
+    ];
+    for failure in failures {
+        let fake = Fake::new();
+        let running = fake.run();
+        running.targets_become(&BOTH).await;
+        running.progress_becomes(Progress::Discovered).await;
+        let succeeded = running.discovery.status().last_success;
+        fake.world().list = Err(failure);
+        fake.world().credentials = Err(failure);
+        fake.world().ca = Err(failure);
+        fake.world().hosts.clear();
+        fake.world().listing = Err(|| CatalogueError::Other("gone".into()));
+        sleep(ROUNDS).await;
+        assert_eq!(running.targets(), BOTH, "{}", failure());
+        let status = running.discovery.status();
+        assert_eq!(status.progress, Progress::Discovered);
+        assert_eq!(status.last_success, succeeded);
+        assert!(
+            status
+                .refresh_error
+                .unwrap()
+                .starts_with(&failure().to_string())
+        );
+        assert_eq!(
+            status.catalogue_error.as_deref(),
+            Some("the service catalogue failed: gone")
+        );
+        assert_eq!(
+            status.services[0].dns_error.as_deref(),
+            Some("no addresses")
+        );
+        assert_eq!(status.services[0].no_targets, None);
+
+        fake.world().list = Ok(list([service("a"), service("b")]));
+        fake.world().listing = Ok(Listing::WholeProject);
+        fake.world()
+            .hosts
+            .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+        running
+            .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
+            .await;
+        assert_eq!(running.discovery.status().refresh_error, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_no_longer_listed_loses_its_targets() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([service("a"), service("b")]));
+    fake.world()
+        .hosts
+        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    let running = fake.run();
+    running
+        .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
+        .await;
+    fake.world().list = Ok(list([service("b")]));
+    running.targets_become(&["10.0.1.1:9273"]).await;
+    fake.world().list = Ok(list([]));
+    running.targets_become(&[]).await;
+    assert_eq!(fake.count("service b"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_suddenly_empty_is_not_believed_while_a_service_exists() {
+    let fake = Fake::new();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    fake.world().list = Ok(list([]));
+    for exists in [Ok(true), Err(unreachable as fn() -> ApiError)] {
+        fake.world().exists = exists;
+        sleep(ROUNDS).await;
+        assert_eq!(running.targets(), BOTH);
+        assert!(running.discovery.status().refresh_error.is_some());
+    }
+    fake.world().exists = Ok(false);
+    running.targets_become(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_service_stays_as_it_was() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([service("a"), service("b"), service("c")]));
+    for (host, address) in [("b.host", "10.0.1.1"), ("c.host", "10.0.2.1")] {
+        fake.world()
+            .hosts
+            .insert(host.to_owned(), addresses(&[address]));
+    }
+    let running = fake.run();
+    let all = [BOTH[0], BOTH[1], "10.0.1.1:9273", "10.0.2.1:9273"];
+    running.targets_become(&all).await;
+    let malformed = |name: Option<&str>| MalformedService {
+        name: name.map(str::to_owned),
+        reason: "a value of the wrong kind".to_owned(),
+    };
+    // Any of the missing ones may be the one without a name.
+    fake.world().list = Ok(ServiceList {
+        services: vec![service("c")],
+        malformed: vec![malformed(Some("a")), malformed(None)],
+    });
+    sleep(ROUNDS).await;
+    assert_eq!(running.targets(), all);
+    fake.world().list = Ok(ServiceList {
+        services: vec![service("c")],
+        malformed: vec![malformed(Some("a"))],
+    });
+    running
+        .targets_become(&[BOTH[0], BOTH[1], "10.0.2.1:9273"])
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failing_lookup_costs_no_other_service() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([service("a"), service("b")]));
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let status = running.discovery.status();
+    assert_eq!(status.services[1].no_targets, Some(NoTargets::NoAddress));
+    assert_eq!(
+        status.services[1].dns_error.as_deref(),
+        Some("no addresses")
+    );
+    fake.world().hosts.clear();
+    fake.world()
+        .hosts
+        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    running
+        .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_family_without_an_answer_keeps_its_addresses() {
+    let fake = Fake::new();
+    let both = addresses(&["10.0.0.1", "2001:db8::1"]);
+    fake.world().hosts.insert("a.host".to_owned(), both);
+    let running = fake.run();
+    running
+        .targets_become(&["10.0.0.1:9273", "[2001:db8::1]:9273"])
+        .await;
+    let v4_only = Addresses {
+        unknown: Some(Family::V6),
+        ..addresses(&["10.0.0.9"])
+    };
+    fake.world().hosts.insert("a.host".to_owned(), v4_only);
+    running
+        .targets_become(&["10.0.0.9:9273", "[2001:db8::1]:9273"])
+        .await;
+    fake.world()
+        .hosts
+        .insert("a.host".to_owned(), addresses(&["10.0.0.9"]));
+    running.targets_become(&["10.0.0.9:9273"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_targets_follow_the_catalogue() {
+    let fake = Fake::new();
+    let listed = |names: &[&str]| {
+        let labels = |name: &&str| {
+            let labels = LabelSet::from_iter([("org_name", format!("org-{name}"))]);
+            ((*name).to_owned(), labels)
+        };
+        Ok(Listing::Services(Arc::new(
+            names.iter().map(labels).collect::<BTreeMap<_, _>>(),
+        )))
+    };
+    fake.world().list = Ok(list([service("a"), service("b")]));
+    fake.world()
+        .hosts
+        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    fake.world().listing = listed(&["a", "absent"]);
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let groups = running.discovery.groups().borrow().clone();
+    assert_eq!(groups[0].labels.get("org_name"), Some("org-a"));
+    let status = running.discovery.status();
+    assert_eq!(status.missing, ["absent"]);
+    assert_eq!(status.services[1].no_targets, Some(NoTargets::NotListed));
+    fake.world().listing = listed(&["b"]);
+    running.targets_become(&["10.0.1.1:9273"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_catalogue_there_is_nothing_to_publish() {
+    let fake = Fake::new();
+    fake.world().listing = Err(|| CatalogueError::Other("gone".into()));
+    let running = fake.run();
+    sleep(ROUNDS).await;
+    assert_eq!(*running.discovery.progress().borrow(), Progress::Waiting);
+    assert!(!running.discovery.groups().has_changed().unwrap());
+    fake.world().listing = Ok(Listing::WholeProject);
+    running.targets_become(&BOTH).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_powered_off_service_has_no_targets_until_it_is_back() {
+    let fake = Fake::new();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let mut off = service("a");
+    off.state = ServiceState::PowerOff;
+    off.host = None;
+    fake.world().list = Ok(list([off]));
+    running.targets_become(&[]).await;
+    // The nodes of before are gone for good.
+    fake.world().hosts.clear();
+    fake.world().list = Ok(list([service("a")]));
+    sleep(ROUNDS).await;
+    assert_eq!(running.targets(), [""; 0]);
+    fake.world()
+        .hosts
+        .insert("a.host".to_owned(), addresses(&["10.0.0.7"]));
+    running.targets_become(&["10.0.0.7:9273"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_api_delays_no_lookup() {
+    let fake = Fake::new();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    fake.world().api_delay = ROUNDS;
+    // Into the next refresh, which hangs.
+    sleep(Duration::from_secs(150)).await;
+    fake.world()
+        .hosts
+        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    advance(Duration::from_secs(45)).await;
+    let waiting = Instant::now();
+    running.targets_become(&["10.0.0.3:9273"]).await;
+    assert!(waiting.elapsed() <= Duration::from_secs(46));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_refresh_is_tried_again_soon_and_then_slower() {
+    let fake = Fake::new();
+    fake.world().list = Err(unreachable);
+    let running = fake.run();
+    sleep(Duration::from_secs(11)).await;
+    let soon = fake.count("services");
+    assert!((2..=4).contains(&soon), "{soon} calls in 11 s");
+    sleep(Duration::from_secs(1200)).await;
+    let later = fake.count("services") - soon;
+    assert!((10..=24).contains(&later), "{later} calls in 20 min");
+    fake.world().list = Ok(list([service("a")]));
+    running.targets_become(&BOTH).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_that_aiven_asks_for_is_kept() {
+    let fake = Fake::new();
+    fake.world().list = Err(|| ApiError::RateLimited {
+        message: String::new(),
+        retry_after: Some(Duration::from_secs(500)),
+    });
+    let _running = fake.run();
+    sleep(Duration::from_secs(499)).await;
+    assert_eq!(fake.count("services"), 1);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(fake.count("services"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_not_hammered() {
+    let fake = Fake::new();
+    fake.world().list = Err(unauthorized);
+    let _running = fake.run();
+    sleep(Duration::from_secs(361)).await;
+    assert_eq!(fake.count("services"), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failing_integration_stops_no_other() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([bare_service("a"), bare_service("b"), service("c")]));
+    fake.world()
+        .hosts
+        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    fake.world()
+        .integration_failures
+        .insert("a".to_owned(), || ApiError::UnexpectedStatus {
+            status: 400,
+            message: "no".to_owned(),
+        });
+    let running = fake.run();
+    running.targets_become(&["10.0.1.1:9273"]).await;
+    assert_eq!(fake.count("integrate c"), 0);
+    let status = running.discovery.status();
+    assert_eq!(
+        status.services[0].integration_error.as_deref(),
+        Some("aiven answers with status 400: no")
+    );
+    assert_eq!(
+        status.services[0].no_targets,
+        Some(NoTargets::NotIntegrated)
+    );
+    // What Aiven refuses is tried ever less often.
+    sleep(Duration::from_secs(3600)).await;
+    let tries = fake.count("integrate a");
+    assert!((8..=24).contains(&tries), "{tries} tries in an hour");
+    fake.world().integration_failures.clear();
+    running
+        .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_are_integrated_only_where_that_makes_sense() {
+    let fake = Fake::new();
+    let mut other_type = bare_service("pg");
+    other_type.service_type = "pg".to_owned();
+    let mut off = bare_service("off");
+    off.state = ServiceState::PowerOff;
+    let mut theirs = service("theirs");
+    theirs.prometheus_integrations[0].endpoint_id = Some("theirs".to_owned());
+    let mut disabled = service("disabled");
+    disabled.prometheus_integrations[0].disabled = true;
+    let unlisted = bare_service("unlisted");
+    let services = [other_type, off, theirs, disabled, unlisted, service("a")];
+    let listed = services.iter().map(|service| service.name.clone());
+    let listed = listed.filter(|name| name != "unlisted");
+    let listed = listed.map(|name| (name, LabelSet::new())).collect();
+    fake.world().listing = Ok(Listing::Services(Arc::new(listed)));
+    fake.world().list = Ok(list(services));
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let calls = fake.world().calls.clone();
+    let integrated: Vec<_> = calls
+        .iter()
+        .filter(|call| call.starts_with("integrate"))
+        .collect();
+    assert_eq!(integrated, ["integrate theirs ours"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_integrated_unless_asked_for() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([bare_service("a")]));
+    let running = Running::start(fake.discoverer_with(DiscoverySettings {
+        integrate: false,
+        ..settings()
+    }));
+    running.progress_becomes(Progress::Discovered).await;
+    sleep(ROUNDS).await;
+    assert_eq!(fake.count("integrate"), 0);
+    assert_eq!(running.targets(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_of_before_serve_until_a_lookup_succeeds() {
+    let fake = Fake::new();
+    fake.world().hosts.clear();
+    let (discoverer, discovery) = fake.discoverer();
+    let before = BTreeMap::from([("a".to_owned(), vec!["10.0.0.9".parse().unwrap()])]);
+    let running = Running::start((discoverer.with_last_addresses(before), discovery));
+    running.targets_become(&["10.0.0.9:9273"]).await;
+    fake.world()
+        .hosts
+        .insert("a.host".to_owned(), addresses(&["10.0.0.1", "10.0.0.2"]));
+    running.targets_become(&BOTH).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_groups_close_with_the_discoverer() {
+    let fake = Fake::new();
+    fake.world().credentials = Ok(Some(auth("p")));
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let mut groups = running.discovery.groups();
+    groups.borrow_and_update();
+    drop(running);
+    assert!(groups.changed().await.is_err());
+}

@@ -1,0 +1,19 @@
+//! Behaviour of the crate through its public interface.
+
+/// In-memory API, resolver and catalogue.
+mod fakes;
+
+/// Credentials and CA of nodes.
+mod access;
+/// The HTTP client against a server: retries, limits, what errors hold.
+mod api;
+/// The loops with paused time: order, pace, what is kept when something fails.
+mod discovery;
+/// Files: target files, catalogues, state.
+mod files;
+/// What is logged, and what isn't.
+mod logs;
+/// The names and values of metrics.
+mod metrics;
+/// Everything together against a mocked Aiven.
+mod mocked_aiven;
