@@ -1,0 +1,130 @@
+//! Redirects, as Go's HTTP client follows them, but for what other hosts get to see.
+
+use http::header::LOCATION;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Response, StatusCode};
+use url::{Host, Position, Url};
+
+use crate::scrape::error::ScrapeError;
+use crate::target::{Endpoint, Scheme};
+
+/// Where `answer`, given by `from`, says to go instead; `None` where it is no redirect.
+pub(super) fn location<B>(
+    from: &Endpoint,
+    answer: &Response<B>,
+) -> Option<Result<Endpoint, ScrapeError>> {
+    let redirects = matches!(
+        answer.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    let location = answer.headers().get(LOCATION).filter(|_| redirects)?;
+    Some(resolve(from, location).ok_or(ScrapeError::Redirect))
+}
+
+/// Whether `endpoint` may see what is meant for `first` only: it is the same host, and no easier to
+/// listen to.
+pub(super) fn may_see_credentials(first: &Endpoint, endpoint: &Endpoint) -> bool {
+    let as_safe = endpoint.scheme == Scheme::Https || first.scheme == Scheme::Http;
+    as_safe && first.host.eq_ignore_ascii_case(&endpoint.host)
+}
+
+fn resolve(from: &Endpoint, location: &HeaderValue) -> Option<Endpoint> {
+    let base = format!(
+        "{}://{}{}",
+        from.scheme.as_str(),
+        from.host_header.to_str().ok()?,
+        from.path_and_query
+    );
+    let url = Url::parse(&base).ok()?.join(location.to_str().ok()?).ok()?;
+    let scheme = match url.scheme() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return None,
+    };
+    let host = match url.host()? {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    };
+    Some(Endpoint {
+        scheme,
+        host: host.into(),
+        port: url.port_or_known_default()?,
+        host_header: HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).ok()?,
+        path_and_query: url[Position::BeforePath..Position::AfterQuery]
+            .parse::<PathAndQuery>()
+            .ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Endpoint {
+        let from = Endpoint {
+            scheme: Scheme::Http,
+            host: "h".into(),
+            port: 80,
+            host_header: HeaderValue::from_static("h"),
+            path_and_query: PathAndQuery::from_static("/"),
+        };
+        resolve(&from, &HeaderValue::from_str(url).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn locations_are_resolved() {
+        let f = |from: &str, location: &str, want: Option<&str>| {
+            let answer = Response::builder()
+                .status(302)
+                .header(LOCATION, location)
+                .body(())
+                .unwrap();
+            let got = super::location(&endpoint(from), &answer).unwrap().ok();
+            assert_eq!(got, want.map(endpoint), "{from} {location}");
+        };
+        f("http://a:9/x/metrics?q=1", "/y", Some("http://a:9/y"));
+        f(
+            "http://a:9/x/metrics?q=1",
+            "z?r=2",
+            Some("http://a:9/x/z?r=2"),
+        );
+        f("http://a:9/x", "https://b/y", Some("https://b:443/y"));
+        f("https://[::1]:9/x", "/y", Some("https://[::1]:9/y"));
+        f("http://a/x", "ftp://b/y", None);
+    }
+
+    #[test]
+    fn only_a_redirect_with_a_location_is_one() {
+        let f = |status: u16, location: Option<&str>, want: bool| {
+            let mut answer = Response::builder().status(status);
+            if let Some(location) = location {
+                answer = answer.header(LOCATION, location);
+            }
+            let got = super::location(&endpoint("http://a/"), &answer.body(()).unwrap());
+            assert_eq!(got.is_some(), want, "{status} {location:?}");
+        };
+        f(301, Some("/a"), true);
+        f(308, Some("/a"), true);
+        f(302, None, false);
+        f(300, Some("/a"), false);
+        f(200, Some("/a"), false);
+    }
+
+    #[test]
+    fn credentials_stay_with_the_host() {
+        let f = |first: &str, then: &str, want: bool| {
+            let got = may_see_credentials(&endpoint(first), &endpoint(then));
+            assert_eq!(got, want, "{first} {then}");
+        };
+        f("http://a/x", "http://a/y", true);
+        f("http://a/x", "https://a/y", true);
+        f("https://a/x", "https://a:444/y", true);
+        f("https://a/x", "http://a/y", false);
+        f("https://a/x", "https://b/x", false);
+    }
+}

@@ -1,0 +1,330 @@
+//! Scraping one target time and again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use prom_model::sink::Sink;
+use prom_model::target::TargetHealth;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
+use tracing::{debug, warn};
+
+use super::buffer::{Body, Buffers};
+use super::client::{Answer, Encoding, Scrape, Transport};
+use super::content_type;
+use super::error::ScrapeError;
+use super::metrics::ScrapeMetrics;
+use super::rules::SampleRules;
+use super::workspace::{Workspace, Workspaces};
+use super::writer::{ScrapeTime, TargetWriter};
+use crate::target::Target;
+
+/// Samples of a scrape that starts this late, and no later than a hundredth of the interval, get the
+/// timestamp of the tick, since equal distances compress well at the receiver.
+const TICK_TOLERANCE: Duration = Duration::from_millis(2);
+
+/// Tells the time of day.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The time now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// What all loops share.
+pub(crate) struct Shared {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: ScrapeMetrics,
+    pub(crate) buffers: Arc<Buffers>,
+    pub(crate) workspaces: Workspaces,
+    pub(crate) offset_seed: u64,
+}
+
+/// What a loop works by. It takes up new settings with its next scrape.
+#[derive(Debug, Clone)]
+pub(crate) struct LoopSettings {
+    /// Scraped alike whenever it is replaced, but maybe accessed in another way.
+    pub(crate) target: Arc<Target>,
+    pub(crate) rules: Arc<SampleRules>,
+    pub(crate) transport: Arc<dyn Transport>,
+    /// Why no scrape may succeed.
+    pub(crate) forced_error: Option<Arc<ScrapeError>>,
+}
+
+impl LoopSettings {
+    /// Becomes `next`; whether that makes a difference to the loop.
+    pub(crate) fn replace(&mut self, next: Self) -> bool {
+        let access = |settings: &Self| settings.target.access().cloned();
+        let same_access = match (access(self), access(&next)) {
+            (Some(mine), Some(other)) => Arc::ptr_eq(&mine, &other),
+            (None, None) => true,
+            _ => false,
+        };
+        let same = same_access
+            && Arc::ptr_eq(&self.rules, &next.rules)
+            && Arc::ptr_eq(&self.transport, &next.transport)
+            && self.forced_error.is_none()
+            && next.forced_error.is_none();
+        *self = next;
+        !same
+    }
+}
+
+/// How the last scrape of a target went.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastScrape {
+    pub(crate) error: Arc<str>,
+    pub(crate) at_ms: Option<i64>,
+    pub(crate) duration: Duration,
+    pub(crate) health: TargetHealth,
+}
+
+/// [`LastScrape`], where others can see it.
+#[derive(Debug, Default)]
+pub(crate) struct LastScrapeCell(Mutex<LastScrape>);
+
+impl LastScrapeCell {
+    pub(crate) fn load(&self) -> LastScrape {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn store(&self, last: LastScrape) -> LastScrape {
+        let mut cell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut cell, last)
+    }
+}
+
+/// Scrapes one target at fixed distances, until the sender of its settings is dropped.
+pub(crate) struct ScrapeLoop {
+    shared: Arc<Shared>,
+    settings: watch::Receiver<LoopSettings>,
+    current: LoopSettings,
+    scrape: Box<dyn Scrape>,
+    writer: TargetWriter,
+    last_scrape: Arc<LastScrapeCell>,
+}
+
+impl ScrapeLoop {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        mut settings: watch::Receiver<LoopSettings>,
+        last_scrape: Arc<LastScrapeCell>,
+    ) -> Self {
+        let current = settings.borrow_and_update().clone();
+        let labels = Arc::clone(current.target.labels());
+        let sink = shared.sink.open(Arc::clone(&labels));
+        Self {
+            scrape: current.transport.open(),
+            writer: TargetWriter::new(sink, labels),
+            shared,
+            settings,
+            current,
+            last_scrape,
+        }
+    }
+
+    /// Runs until the sender of the settings is dropped, and then until nothing is left to be said of the target.
+    pub(crate) async fn run(mut self) {
+        let interval = self.current.target.interval();
+        let spread = self.current.target.identity().spread() ^ self.shared.offset_seed;
+        let mut first = std::pin::pin!(sleep(offset(interval, spread, self.shared.clock.now())));
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.settings.changed() => if changed.is_err() { return },
+                () = &mut first => break,
+            }
+        }
+
+        let mut ticks = interval_at(Instant::now(), interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut grid = TickGrid::new(self.now_ms(), interval);
+        let mut last_start: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.settings.changed() => if changed.is_err() { break },
+                _ = ticks.tick() => {
+                    let start = Instant::now();
+                    if let Some(last) = last_start.replace(start) {
+                        self.shared.metrics.scraped_again(interval, start - last);
+                    }
+                    self.take_up_settings();
+                    let at_ms = grid.align(self.now_ms());
+                    self.scrape_once(start, at_ms).await;
+                }
+            }
+        }
+        if last_start.is_some() {
+            self.end(&mut ticks, interval).await;
+        }
+    }
+
+    async fn scrape_once(&mut self, start: Instant, at_ms: i64) {
+        let mut body = Body::new(Arc::clone(&self.shared.buffers));
+        let fetched = self.fetch(&mut body).await;
+        let time = ScrapeTime {
+            at_ms,
+            now_ms: self.now_ms(),
+        };
+        let rules = &self.current.rules;
+        let writer = &mut self.writer;
+        let work = |workspace: &mut Workspace| {
+            let Workspace { inflater, memory } = workspace;
+            let unpacked = fetched.and_then(|answer| {
+                let body = match answer.encoding {
+                    Encoding::Identity => body.bytes(),
+                    Encoding::Gzip => inflater.inflate(body.bytes(), rules.body_limit())?,
+                };
+                // Prometheus doesn't ask what an empty body would have been.
+                let format = match body {
+                    [] => prom_model::exposition::Format::Text,
+                    _ => content_type::format(&answer.content_type, rules.fallback_format)?,
+                };
+                Ok((body, format))
+            });
+            let mut duration = Duration::ZERO;
+            let took = || {
+                duration = start.elapsed();
+                duration
+            };
+            let (counts, result) = writer.write(time, unpacked, rules, memory, took);
+            (counts, result, duration)
+        };
+        let (counts, result, duration) = self.shared.workspaces.run(work).await;
+        drop(body);
+        self.shared
+            .metrics
+            .scraped(&counts, result.as_ref().copied());
+        self.report(at_ms, duration, result);
+    }
+
+    async fn fetch(&mut self, body: &mut Body) -> Result<Answer, ScrapeError> {
+        if let Some(error) = &self.current.forced_error {
+            return Err(ScrapeError::Shared(Arc::clone(error)));
+        }
+        let target = &self.current.target;
+        let limit = self.current.rules.body_limit();
+        timeout(target.timeout(), self.scrape.scrape(target, limit, body))
+            .await
+            .unwrap_or(Err(ScrapeError::DeadlineExceeded))
+    }
+
+    fn report(&self, at_ms: i64, duration: Duration, result: Result<(), ScrapeError>) {
+        let (error, health) = match result {
+            Ok(()) => (Arc::default(), TargetHealth::Up),
+            Err(error) => (Arc::from(error.to_string()), TargetHealth::Down),
+        };
+        let before = self.last_scrape.store(LastScrape {
+            error: Arc::clone(&error),
+            at_ms: Some(at_ms),
+            duration,
+            health,
+        });
+        let url = self.current.target.url();
+        match (before.health, health) {
+            (TargetHealth::Down, TargetHealth::Down) | (_, TargetHealth::Up) => {
+                debug!(target.url = %url, error = %error, "scraped");
+            }
+            _ => warn!(target.url = %url, error = %error, "target is down"),
+        }
+    }
+
+    /// What was set since the last scrape.
+    fn take_up_settings(&mut self) {
+        let next = self.settings.borrow_and_update().clone();
+        if !Arc::ptr_eq(&next.transport, &self.current.transport) {
+            self.scrape = next.transport.open();
+        }
+        if !next.rules.label_alike(&self.current.rules) {
+            self.writer.forget_texts();
+        }
+        self.current = next;
+    }
+
+    /// Ends the target's series, unless it comes back: when its second scrape from now would long have been made.
+    async fn end(mut self, ticks: &mut Interval, interval: Duration) {
+        ticks.tick().await;
+        let at_ms = self.now_ms();
+        ticks.tick().await;
+        sleep(interval / 10).await;
+        let writer = &mut self.writer;
+        let end = |workspace: &mut Workspace| writer.end(at_ms, &mut workspace.memory);
+        self.shared.workspaces.run(end).await;
+    }
+
+    fn now_ms(&self) -> i64 {
+        unix_ms(self.shared.clock.now())
+    }
+}
+
+/// Time from `now` until the first scrape, in `0..interval`: the same moment of each interval for
+/// the same `spread`, counted from the Unix epoch, however often the process starts.
+fn offset(interval: Duration, spread: u64, now: SystemTime) -> Duration {
+    let interval_ns = interval.as_nanos().max(1);
+    let now_ns = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let offset_ns = u128::from(spread) % interval_ns;
+    let wait_ns = (offset_ns + interval_ns - now_ns % interval_ns) % interval_ns;
+    Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(u64::MAX))
+}
+
+/// The ticks of a loop in the time of day.
+#[derive(Debug, Clone, Copy)]
+struct TickGrid {
+    tick_ms: i64,
+    interval_ms: i64,
+    tolerance_ms: i64,
+}
+
+impl TickGrid {
+    fn new(first_ms: i64, interval: Duration) -> Self {
+        let tolerance = TICK_TOLERANCE.min(interval / 100);
+        Self {
+            tick_ms: first_ms,
+            interval_ms: millis(interval).max(1),
+            tolerance_ms: millis(tolerance),
+        }
+    }
+
+    /// The timestamp of a scrape that starts at `now_ms`.
+    fn align(&mut self, now_ms: i64) -> i64 {
+        let late = now_ms.saturating_sub(self.tick_ms);
+        if late >= self.interval_ms {
+            self.tick_ms += late / self.interval_ms * self.interval_ms;
+        }
+        // A clock that was set back gives its own time.
+        if (0..=self.tolerance_ms).contains(&(now_ms - self.tick_ms)) {
+            self.tick_ms
+        } else {
+            now_ms
+        }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since the Unix epoch; 0 before it.
+fn unix_ms(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, millis)
+}
+
+#[cfg(test)]
+mod tests;

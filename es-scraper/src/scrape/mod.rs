@@ -1,0 +1,44 @@
+//! Scraping: a loop for each target, which fetches its exposition and writes it into the sink.
+//!
+//! - [`Scraper`] holds all jobs; a pool for each keeps a loop running for each of its targets.
+//! - A loop scrapes at fixed distances, at a moment of the interval that is the target's own, over a
+//!   connection that is the target's own ([`HttpTransport`]).
+//! - What a body holds goes by the rules of its job ([`SampleRules`]) into the sink. A scrape
+//!   becomes visible all at once; one that fails leaves nothing but its report (`up` and four more), and ends the
+//!   target's series.
+//!
+//! Semantics are those of Prometheus 3, but for three things: a scrape that fails in the
+//! middle of its body leaves nothing of it; when a whole job is gone its series end, too; and a
+//! body of exactly `body_size_limit` bytes is within the limit.
+
+mod append;
+mod buffer;
+mod cache;
+mod client;
+mod content_type;
+mod error;
+mod family;
+mod inflate;
+mod loop_;
+mod metrics;
+mod pool;
+#[cfg(test)]
+#[path = "../../tests/it/recording.rs"]
+mod recording;
+mod rules;
+mod scraper;
+mod workspace;
+mod writer;
+
+pub use buffer::{Body, Buffers};
+pub use client::{
+    Answer, Compression, Encoding, HttpSettings, HttpTransport, Scrape, TlsSettings, Transport,
+};
+pub(crate) use client::{Fetched, Fetcher};
+pub use error::ScrapeError;
+pub use inflate::InflateError;
+pub use loop_::{Clock, SystemClock};
+pub use metrics::ScrapeMetrics;
+pub use pool::JobSettings;
+pub use rules::SampleRules;
+pub use scraper::{ScrapeJob, Scraper, ScraperOptions, offset_seed};
