@@ -21,7 +21,7 @@
 //! let config = Config::load(text, options, &())?;
 //! let job = &config.scrape_configs[0];
 //! assert_eq!(job.scrape_interval, Duration::from_secs(30));
-//! assert_eq!(job.body_size_limit, 64 << 20);
+//! assert_eq!(job.limits.body_size, 64 << 20);
 //!
 //! let error = Config::load("scrape_configs: [{}]", options, &()).unwrap_err();
 //! assert_eq!(error.to_string(), "/etc/exporter.yml:1:18: job_name is missing");

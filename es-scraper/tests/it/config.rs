@@ -4,12 +4,18 @@
 //! `error: LINE:COL: …` and `warning: LINE:COL: …`, and `prometheus 2: accepts` or `refuses` where
 //! that version differs from this library. `UPDATE_GOLDEN=1` rewrites the first two and `.shown.yml`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "outside of test functions, too, a panic fails the test"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use es_scraper::config::{Config, LoadOptions};
 use prom_config::ConfigError;
+use proptest::prelude::*;
 
 /// A file of `tests/data/config`.
 struct Case {
@@ -232,4 +238,21 @@ fn prometheus_accepts_and_refuses_the_same_files() {
         }
     }
     assert!(differences.is_empty(), "{differences:#?}");
+}
+
+proptest! {
+    /// Pieces of a whole configuration in other places, and with odd characters between them.
+    #[test]
+    fn no_text_panics(
+        from in 0_usize..4000,
+        length in 0_usize..80,
+        to in 0_usize..4000,
+        between in "[-a-z0-9:{}\\[\\],&*!|>'\"#~<. \t\n]{0,12}",
+    ) {
+        let text = include_str!("../data/config/job_all.good.yml");
+        let at = |index: usize| &text[index.min(text.len())..];
+        let piece: String = at(from).chars().take(length).collect();
+        let head = &text[..to.min(text.len())];
+        let _ = load(&format!("{head}{between}{piece}{}", at(to)));
+    }
 }
