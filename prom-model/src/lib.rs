@@ -26,3 +26,7 @@ pub mod sample;
 pub mod secret;
 pub mod sink;
 pub mod target;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
