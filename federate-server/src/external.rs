@@ -22,6 +22,22 @@ pub struct ExternalUrlError {
 }
 
 impl ExternalUrl {
+    /// What users call a process that listens on `port` of the machine named `hostname`, where nobody says otherwise.
+    /// An empty name is `localhost`.
+    #[must_use]
+    pub fn of_host(scheme: &str, hostname: &str, port: u16) -> Self {
+        let host = if hostname.is_empty() {
+            "localhost"
+        } else {
+            hostname
+        };
+        Self {
+            scheme: scheme.into(),
+            authority: format!("{host}:{port}").into(),
+            listen_port: port,
+        }
+    }
+
     /// Tells which port this process listens on, to recognise its own URL among the targets'.
     #[must_use]
     pub const fn with_listen_port(mut self, port: u16) -> Self {

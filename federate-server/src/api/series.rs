@@ -108,9 +108,12 @@ fn label_of(path: &str) -> Result<Arc<str>, ApiError> {
         .and_then(|path| path.strip_suffix("/values"))
         .unwrap_or_default();
     // Unlike in a form, `+` stands for itself in a path.
-    let decoded = decode(&name.replace('+', "%2B"));
-    let name = decoded.map_err(|_| ApiError::BadData(format!("invalid label name: {name:?}")))?;
-    Ok(unescape(&name).unwrap_or(name).into())
+    let decoded = decode(&name.replace('+', "%2B")).ok();
+    let unescaped = decoded.map(|name| unescape(&name).unwrap_or(name));
+    match unescaped.filter(|name| !name.is_empty()) {
+        Some(name) => Ok(name.into()),
+        None => Err(ApiError::BadData(format!("invalid label name: {name:?}"))),
+    }
 }
 
 /// Undoes `U__…`, by which clients write names that older versions don't take; `None` where `name` isn't such.
@@ -153,7 +156,11 @@ mod tests {
         f("U__a_b", "U__a_b");
         f("U__a_110000_", "U__a_110000_");
         f("U__a_zz_", "U__a_zz_");
-        f("U__", "");
-        assert!(label_of("/api/v1/label/a%ff/values").is_err());
+        for path in ["a%ff", "", "U__"] {
+            assert!(
+                label_of(&format!("/api/v1/label/{path}/values")).is_err(),
+                "{path}"
+            );
+        }
     }
 }

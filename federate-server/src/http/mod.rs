@@ -25,7 +25,6 @@ pub use self::state::{
 /// Every answer passes through authentication (where the route asks for it), a debug log line, request metrics and
 /// the security headers; a handler that panics yields a 500. `headers` are added to every answer and
 /// override ours.
-#[must_use]
 pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
     let mut router = Router::new();
     for route in ROUTES {

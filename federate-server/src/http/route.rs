@@ -110,7 +110,7 @@ impl Route {
         let after = rest.split_once('}').map_or("", |(_, after)| after);
         path.strip_prefix(before)
             .and_then(|path| path.strip_suffix(after))
-            .is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+            .is_some_and(|segment| !segment.contains('/'))
     }
 }
 

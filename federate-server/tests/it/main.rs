@@ -1,0 +1,20 @@
+//! What the crate does for those who use it, through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
+/// JSON paths: whole bodies, as Prometheus answers.
+mod api;
+/// Who gets in, and who doesn't.
+mod auth;
+/// The process's own metrics.
+mod metrics;
+/// HTML for people.
+mod pages;
+/// Paths, methods, and what every answer has.
+mod routes;
+/// Connections: TLS, limits, shutdown.
+mod serving;
+/// A state to answer from.
+mod support;
+/// The web configuration file.
+mod web_config;

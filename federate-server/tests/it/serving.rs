@@ -1,0 +1,354 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use federate_server::listener::ListenAddress;
+use federate_server::metrics::ReloadMetrics;
+use federate_server::serve::{Drained, Limits, Pace, TlsSource, serve};
+use federate_server::web_config::LiveWebConfig;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<Drained>,
+}
+
+impl Running {
+    async fn start(app: Router, tls: Arc<dyn TlsSource>, limits: Limits) -> Self {
+        let address: ListenAddress = "127.0.0.1:0".parse().unwrap();
+        let listener = address.bind().await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let done = tokio::spawn(serve(listener, app, tls, limits, shutdown));
+        Self {
+            address,
+            stop,
+            done,
+        }
+    }
+
+    async fn stop(self) -> Drained {
+        self.stop.send(()).unwrap();
+        timeout(PATIENCE, self.done).await.unwrap().unwrap()
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// Everything that comes until the other side closes.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    // A reset is an end as well.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut text))
+        .await
+        .unwrap();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn hello() -> Router {
+    Router::new().route(
+        "/",
+        get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
+    )
+}
+
+/// Answers once it is told to; tells when it was asked.
+fn gated() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (asked, go) = (Arc::clone(&asked), Arc::clone(&go));
+        move || async move {
+            asked.notify_one();
+            go.notified().await;
+            "done"
+        }
+    };
+    (Router::new().route("/", get(handler)), asked, go)
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[tokio::test]
+async fn a_shutdown_lets_answers_finish_and_accepts_no_more() {
+    let (app, asked, go) = gated();
+    let running = Running::start(app, Arc::new(()), Limits::default()).await;
+    let address = running.address;
+    let mut busy = running.connect().await;
+    busy.write_all(REQUEST).await.unwrap();
+    timeout(PATIENCE, asked.notified()).await.unwrap();
+    let mut idle = running.connect().await;
+    let stopped = tokio::spawn(running.stop());
+    // An idle connection is closed, while the answer under way keeps the server.
+    assert_eq!(rest(&mut idle).await, "");
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(!stopped.is_finished());
+    go.notify_one();
+    let answer = rest(&mut busy).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"),
+        "{answer}"
+    );
+    assert_eq!(stopped.await.unwrap(), Drained::Clean);
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_by_its_deadline() {
+    let (app, asked, _go) = gated();
+    let limits = Limits {
+        drain: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let running = Running::start(app, Arc::new(()), limits).await;
+    let mut busy = running.connect().await;
+    busy.write_all(REQUEST).await.unwrap();
+    timeout(PATIENCE, asked.notified()).await.unwrap();
+    assert_eq!(running.stop().await, Drained::CutOff);
+    assert_eq!(rest(&mut busy).await, "");
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_no_request_is_closed() {
+    let limits = Limits {
+        idle: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let running = Running::start(hello(), Arc::new(()), limits).await;
+    let mut silent = running.connect().await;
+    let mut halting = running.connect().await;
+    halting.write_all(b"GET / HTTP/1.1\r\nHos").await.unwrap();
+    assert_eq!(rest(&mut silent).await, "");
+    assert!(!rest(&mut halting).await.contains("200 OK"));
+    assert_eq!(running.stop().await, Drained::Clean);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let running = Running::start(hello(), Arc::new(()), limits).await;
+    let mut first = running.connect().await;
+    first.write_all(REQUEST).await.unwrap();
+    let mut byte = [0];
+    timeout(PATIENCE, first.read_exact(&mut byte))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut second = running.connect().await;
+    second.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let answer = tokio::spawn(async move { rest(&mut second).await });
+    tokio::task::yield_now().await;
+    assert!(!answer.is_finished());
+    drop(first);
+    assert!(
+        timeout(PATIENCE, answer)
+            .await
+            .unwrap()
+            .unwrap()
+            .contains("200 OK")
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let endless = || async {
+        let part = Bytes::from(vec![b'x'; 64 * 1024]);
+        let parts =
+            futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(part.clone()));
+        Body::from_stream(parts)
+    };
+    let pace = Pace {
+        bytes: 1024,
+        every: Duration::from_millis(50),
+    };
+    let limits = Limits {
+        pace,
+        ..Limits::default()
+    };
+    let running =
+        Running::start(Router::new().route("/", get(endless)), Arc::new(()), limits).await;
+    let mut client = running.connect().await;
+    client.write_all(REQUEST).await.unwrap();
+    client.readable().await.unwrap();
+    // Nothing is read, and in the end the server closes.
+    timeout(PATIENCE, async {
+        while client.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(running.stop().await, Drained::Clean);
+}
+
+/// A directory with a server's certificate, a client's, and a web configuration file.
+struct Pki {
+    directory: tempfile::TempDir,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Pki {
+    fn new(rest: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let pki = Self {
+            directory: tempfile::tempdir().unwrap(),
+            issuer,
+        };
+        let (certificate, key) = pki.issue("127.0.0.1");
+        pki.write("cert.pem", &certificate);
+        pki.write("key.pem", &key);
+        pki.write("ca.pem", &pki.issuer.pem());
+        pki.write(
+            "web.yml",
+            &format!("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n{rest}"),
+        );
+        pki
+    }
+
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    fn open(&self) -> Arc<LiveWebConfig> {
+        let path = self.directory.path().join("web.yml");
+        Arc::new(LiveWebConfig::open(&path, ReloadMetrics::default()).unwrap())
+    }
+
+    fn client(&self, identity: Option<&str>) -> reqwest::Client {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match identity.map(|name| self.issue(name)) {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                use rustls_pki_types::pem::PemObject as _;
+                let certificate =
+                    rustls_pki_types::CertificateDer::from_pem_slice(certificate.as_bytes())
+                        .unwrap();
+                let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                builder
+                    .with_client_auth_cert(vec![certificate], key)
+                    .unwrap()
+            }
+        };
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(config)
+            .no_proxy()
+            .build()
+            .unwrap()
+    }
+}
+
+async fn version_of(client: &reqwest::Client, running: &Running) -> Option<http::Version> {
+    let answer = client
+        .get(format!("https://{}/", running.address))
+        .send()
+        .await
+        .ok()?;
+    let version = answer.version();
+    (answer.text().await.ok()? == "127.0.0.1").then_some(version)
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_the_configured_certificate() {
+    let pki = Pki::new("");
+    let live = pki.open();
+    let running = Running::start(hello(), live.clone(), Limits::default()).await;
+    assert_eq!(
+        version_of(&pki.client(None), &running).await,
+        Some(http::Version::HTTP_11)
+    );
+    let stranger = Pki::new("").client(None);
+    assert_eq!(version_of(&stranger, &running).await, None);
+    // A certificate of another issuer takes the place of the first: now the other client is served.
+    let other = Pki::new("");
+    for file in ["cert.pem", "key.pem"] {
+        std::fs::copy(
+            other.directory.path().join(file),
+            pki.directory.path().join(file),
+        )
+        .unwrap();
+    }
+    live.reload().unwrap();
+    assert!(version_of(&pki.client(None), &running).await.is_none());
+    assert!(version_of(&other.client(None), &running).await.is_some());
+    assert_eq!(running.stop().await, Drained::Clean);
+}
+
+#[tokio::test]
+async fn clients_must_show_a_certificate_of_an_allowed_name() {
+    let pki = Pki::new(
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  client_allowed_sans: [good.example]\n",
+    );
+    let running = Running::start(hello(), pki.open(), Limits::default()).await;
+    assert!(
+        version_of(&pki.client(Some("good.example")), &running)
+            .await
+            .is_some()
+    );
+    assert!(
+        version_of(&pki.client(Some("bad.example")), &running)
+            .await
+            .is_none()
+    );
+    assert!(version_of(&pki.client(None), &running).await.is_none());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_given_up() {
+    let pki = Pki::new("");
+    let limits = Limits {
+        handshake: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let running = Running::start(hello(), pki.open(), limits).await;
+    let mut silent = running.connect().await;
+    assert_eq!(rest(&mut silent).await, "");
+    let mut plain = running.connect().await;
+    plain.write_all(REQUEST).await.unwrap();
+    assert!(!rest(&mut plain).await.contains("HTTP/1.1"));
+    assert_eq!(running.stop().await, Drained::Clean);
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_no_handshake() {
+    let pki = Pki::new("");
+    let running = Running::start(hello(), pki.open(), Limits::default()).await;
+    let mut silent = running.connect().await;
+    assert!(version_of(&pki.client(None), &running).await.is_some());
+    assert_eq!(running.stop().await, Drained::Clean);
+    assert_eq!(rest(&mut silent).await, "");
+}
