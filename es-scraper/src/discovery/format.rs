@@ -12,6 +12,8 @@ use prom_model::target::TargetGroup;
 use serde_json::Value;
 
 const ADDRESS: &str = "__address__";
+/// Characters of a foreign key that an error shows.
+const SHOWN_CHARS: usize = 64;
 
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub enum GroupError {
     /// It is a text, a number or a list.
     #[error("expected an object with targets and labels")]
     NoObject,
-    /// It has a key that target groups don't have.
+    /// It has a key that target groups don't have; the key's first characters.
     #[error("unknown field {0:?}, expected targets or labels")]
     UnknownField(String),
     /// `targets` is no list of texts.
@@ -169,7 +171,9 @@ fn group_from_json(group: Value) -> Result<Found, GroupError> {
                 found.labels.set(&name, &value);
             }
         } else {
-            return Err(GroupError::UnknownField(key));
+            return Err(GroupError::UnknownField(
+                key.chars().take(SHOWN_CHARS).collect(),
+            ));
         }
     }
     Ok(found)

@@ -34,7 +34,7 @@ pub struct HttpConfig {
     /// The URL that is asked. It may hold user and password, which are used where `client` has no
     /// authentication; the password is shown nowhere.
     pub url: String,
-    /// Time between two refreshes, and the time that one may take.
+    /// Time between two refreshes, and the time that one may take; not zero.
     pub refresh_interval: Duration,
     /// How to reach the server.
     pub client: HttpClientConfig,
@@ -71,6 +71,9 @@ pub enum HttpConfigError {
     /// Its URL is none.
     #[error("invalid URL of http_sd")]
     Url(#[from] url::ParseError),
+    /// Its refresh interval is zero.
+    #[error("refresh interval of http_sd is zero")]
+    ZeroInterval,
     /// Its URL can't be asked.
     #[error("URL of http_sd can't be asked")]
     Endpoint(#[from] EndpointError),
@@ -118,6 +121,9 @@ impl HttpDiscovery {
         user_agent: HeaderValue,
         tls: Arc<TlsSettings>,
     ) -> Result<Self, HttpConfigError> {
+        if config.refresh_interval.is_zero() {
+            return Err(HttpConfigError::ZeroInterval);
+        }
         let url = Url::parse(&config.url)?;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, user_agent);

@@ -269,8 +269,19 @@ impl Discovery {
         Ok(published)
     }
 
+    /// What the server of `config` answered last under other settings, such as another password: it holds until
+    /// the server has answered under these.
+    fn last_good(&self, config: &InputConfig) -> Option<Groups> {
+        let InputConfig::Http(config) = config else {
+            return None;
+        };
+        let same_url = |input: &&Input| matches!(&input.config, InputConfig::Http(former) if former.url == config.url);
+        let former = self.inputs.iter().find(same_url)?;
+        former.groups.borrow().clone()
+    }
+
     fn start(&self, config: InputConfig, job: &str) -> Result<Input, HttpConfigError> {
-        let (sender, groups) = watch::channel(None);
+        let (sender, groups) = watch::channel(self.last_good(&config));
         let metrics = self.metrics.clone();
         let span = info_span!("discovery", job);
         let task = match &config {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use es_scraper::discovery::{
     FileConfig, Groups, HttpConfig, HttpConfigError, JobInputs, static_groups,
 };
+use es_scraper::target::EndpointError;
 use prom_config::http_client::HttpClientConfig;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -146,15 +147,27 @@ async fn a_job_that_is_gone_closes_its_receiver() {
 #[tokio::test(start_paused = true)]
 async fn a_configuration_that_cannot_be_used_changes_nothing() {
     let mut inputs = Inputs::start(statics("job", "static:1"));
-    let broken = JobInputs {
-        http: vec![HttpConfig {
+    let mut f = |http: HttpConfig, want: HttpConfigError| {
+        let broken = JobInputs {
+            http: vec![http],
+            ..JobInputs::new("job")
+        };
+        assert_eq!(inputs.discovery.apply(vec![broken]).unwrap_err(), want);
+    };
+    f(
+        HttpConfig {
             url: "ftp://h/".to_owned(),
             ..unreachable_server()
-        }],
-        ..JobInputs::new("job")
-    };
-    let error = inputs.discovery.apply(vec![broken]).unwrap_err();
-    assert!(matches!(error, HttpConfigError::Endpoint(_)), "{error}");
+        },
+        HttpConfigError::Endpoint(EndpointError::Scheme("ftp".to_owned())),
+    );
+    f(
+        HttpConfig {
+            refresh_interval: Duration::ZERO,
+            ..unreachable_server()
+        },
+        HttpConfigError::ZeroInterval,
+    );
     inputs.until(&[r#"0 {a="b"} static:1"#]).await;
 }
 

@@ -191,6 +191,22 @@ async fn a_failure_keeps_the_last_good_groups() {
 }
 
 #[tokio::test]
+async fn other_settings_for_a_server_keep_its_last_good_groups() {
+    let server = Server::start(json(GOOD)).await;
+    let mut config = server.config();
+    let mut inputs = start(config.clone());
+    inputs.until(&GROUPS).await;
+    server.answer(answer("401 Unauthorized", "", ""));
+    config.refresh_interval = Duration::from_millis(150);
+    let mut job = JobInputs::new("http");
+    job.http.push(config);
+    inputs.discovery.apply(vec![job]).unwrap();
+    let failures = inputs.metric(FAILURES).unwrap();
+    inputs.until_metric(FAILURES, failures + 3.0).await;
+    assert_eq!(inputs.shown(), GROUPS);
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -123,6 +123,8 @@ fn target_cases() -> Vec<Case> {
         ),
         path("/m"),
         path("m"),
+        path("*"),
+        path("//a//b"),
         path("/a b/ü?x=1#f"),
         path("/!'()*[];:@&=+$,-_.~\"<>\\^`{|}%41"),
         params(json!({"a": ["1", "2"], "b": [], "c": [""]})),
