@@ -55,3 +55,8 @@ pub mod output;
 pub mod resolve;
 pub mod state;
 pub mod target_group;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

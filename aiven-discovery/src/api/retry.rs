@@ -119,4 +119,15 @@ mod tests {
         f(Some("3"), "try again in 28s", Some(28));
         f(Some("30"), "try again in 28s", Some(30));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_and_message_ask_for_a_bounded_wait(
+            header in ".{0,40}",
+            message in "(?i)(.{0,10}try again in )?[0-9.]{0,30} ?[a-z]{0,8}.{0,20}",
+        ) {
+            let wait = asked_wait(Some(&header), &message, SystemTime::UNIX_EPOCH);
+            proptest::prop_assert!(wait.unwrap_or_default() <= BELIEVABLE);
+        }
+    }
 }

@@ -167,7 +167,8 @@ impl Discoverer {
         }
     }
 
-    /// Integrates what lacks it; how long Aiven asked to wait.
+    /// Integrates what lacks it; how long to wait at least, where Aiven asked for it or refuses the
+    /// token.
     async fn integrate(&self, endpoint_id: &str) -> Option<Duration> {
         let services = self
             .known()
@@ -197,9 +198,11 @@ impl Discoverer {
                     } else {
                         0
                     };
-                    let hopeless =
-                        matches!(error, ApiError::Unauthorized { .. } | ApiError::Token(_));
-                    if hopeless || in_a_row >= TRANSIENT_FAILURES {
+                    if matches!(error, ApiError::Unauthorized { .. } | ApiError::Token(_)) {
+                        asked = asked.max(Some(self.settings.refresh_interval));
+                        break;
+                    }
+                    if in_a_row >= TRANSIENT_FAILURES {
                         break;
                     }
                 }

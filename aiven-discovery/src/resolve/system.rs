@@ -44,3 +44,22 @@ impl Resolve for SystemResolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_needs_no_query() {
+        let resolver = SystemResolver::new(Duration::from_secs(20));
+        for text in ["127.0.0.1", "::1", "10.1.2.3"] {
+            let address: IpAddr = text.parse().unwrap();
+            let got = resolver.resolve(text).await.expect(text);
+            assert_eq!(got.addresses, [address], "{text}");
+        }
+        let localhost = resolver.resolve("localhost").await.expect("in /etc/hosts");
+        assert!(localhost.addresses.iter().all(IpAddr::is_loopback));
+    }
+}

@@ -410,6 +410,24 @@ async fn one_failing_integration_stops_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_api_that_is_down_is_not_asked_for_every_integration() {
+    for (failure, rounds) in [(unreachable as fn() -> ApiError, 5), (unauthorized, 1)] {
+        let fake = Fake::new();
+        let names: Vec<_> = (0..20).map(|number| format!("s{number:02}")).collect();
+        fake.world().list = Ok(list(names.iter().map(|name| bare_service(name))));
+        fake.world().integration_failures = names.into_iter().map(|name| (name, failure)).collect();
+        let _running = fake.run();
+        sleep(Duration::from_secs(61)).await;
+        let calls = fake.count("integrate");
+        assert!(
+            calls <= 3 * rounds,
+            "{calls} calls in {rounds} rounds: {}",
+            failure()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn services_are_integrated_only_where_that_makes_sense() {
     let fake = Fake::new();
     let mut other_type = bare_service("pg");

@@ -1,4 +1,8 @@
 //! Behaviour of the crate through its public interface.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml's exception for tests leaves out what tests call"
+)]
 
 /// In-memory API, resolver and catalogue.
 mod fakes;
@@ -17,3 +21,5 @@ mod logs;
 mod metrics;
 /// Everything together against a mocked Aiven.
 mod mocked_aiven;
+/// The HTTP client over TLS.
+mod tls;

@@ -69,7 +69,7 @@ fn null_and_missing_are_survived() {
     let null = r#"{"services": [{"service_name": "s", "service_type": null, "plan": null,
         "cloud_name": null, "node_count": null, "state": null, "service_uri_params": null,
         "components": null, "node_states": null, "service_integrations": null, "tags": null}]}"#;
-    assert_eq!(list(null).services, [bare.clone()]);
+    assert_eq!(list(null).services, std::slice::from_ref(&bare));
     assert_eq!(
         list(r#"{"services": [{"service_name": "s"}]}"#).services,
         [bare]
@@ -175,5 +175,46 @@ fn certificates() {
     assert_eq!(certificate(body.as_bytes()).unwrap(), pem);
     for body in ["{}", r#"{"certificate": null}"#, r#"{"certificate": "x"}"#] {
         assert!(certificate(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+fn json() -> impl proptest::strategy::Strategy<Value = serde_json::Value> {
+    use proptest::prelude::*;
+    use serde_json::Value;
+    let names =
+        "services|service_name|components|component|prometheus|port|tags|state|errors|.{0,5}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        names.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(names, inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn every_item_of_a_list_is_a_service_or_malformed(
+        items in proptest::collection::vec(json(), 0..5),
+    ) {
+        let count = items.len();
+        let body = serde_json::json!({ "services": items }).to_string();
+        let got = service_list(body.as_bytes());
+        proptest::prop_assert!(got.is_ok(), "{body}");
+        let got = got.unwrap_or_default();
+        proptest::prop_assert_eq!(got.services.len() + got.malformed.len(), count);
+    }
+
+    #[test]
+    fn no_body_is_a_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let _ = service_list(&body);
+        let _ = endpoint(&body);
+        let _ = certificate(&body);
     }
 }

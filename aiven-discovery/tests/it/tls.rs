@@ -1,0 +1,90 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiven_discovery::api::{
+    AivenApi, ApiError, ApiToken, HttpAivenApi, HttpApiBuildError, HttpApiOptions, RetryPolicy,
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+/// Serves an empty list of services with a certificate for `name`; the CA's certificate in PEM.
+async fn serve(name: &str) -> (SocketAddr, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new([name.to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &ca).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            // A client that distrusts the certificate ends the handshake.
+            let Ok(mut connection) = acceptor.accept(connection).await else {
+                continue;
+            };
+            let mut request = [0; 4096];
+            let _ = connection.read(&mut request).await;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"services\": []}";
+            let _ = connection.write_all(answer).await;
+            let _ = connection.shutdown().await;
+        }
+    });
+    (address, ca.pem())
+}
+
+fn api(address: SocketAddr, ca: Option<String>) -> Result<HttpAivenApi, HttpApiBuildError> {
+    let url = format!("https://{address}").parse().unwrap();
+    HttpAivenApi::new(HttpApiOptions {
+        extra_ca_pem: ca,
+        request_timeout: Duration::from_secs(20),
+        retry: RetryPolicy {
+            attempts: 1,
+            ..RetryPolicy::default()
+        },
+        ..HttpApiOptions::new(url, "paas", ApiToken::Inline("t".into()))
+    })
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_additional_ca_is_trusted() {
+    let (address, ca) = serve("127.0.0.1").await;
+    let list = api(address, Some(ca)).unwrap().services().await.unwrap();
+    assert!(list.services.is_empty());
+}
+
+#[tokio::test]
+async fn no_other_certificate_is_trusted() {
+    let (address, _) = serve("127.0.0.1").await;
+    let (_, other_ca) = serve("127.0.0.1").await;
+    let (misnamed, its_ca) = serve("127.0.0.2").await;
+    let refused = [
+        api(address, Some(other_ca)).unwrap(),
+        api(misnamed, Some(its_ca)).unwrap(),
+    ];
+    for api in refused {
+        let error = api.services().await.unwrap_err();
+        assert!(matches!(error, ApiError::Unreachable { .. }), "{error}");
+    }
+    match api(address, None) {
+        Ok(api) => assert!(api.services().await.is_err()),
+        // A system without certificates trusts nobody.
+        Err(error) => assert!(matches!(error, HttpApiBuildError::NoTrustedCertificates)),
+    }
+}
