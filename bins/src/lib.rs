@@ -1,1 +1,16 @@
-//! Skeleton.
+//! Composition of the libraries into programs: reading flags and configuration, wiring, running.
+//!
+//! - [`exporter`]: `elasticsearch-metric-exporter`, from its flags to its end.
+//! - [`sidecar`]: `aiven-service-discovery`, the drop-in for operators who keep a real Prometheus.
+//! - `demo`: both halves of the world on one machine, for people to try.
+//! - [`config`]: the configuration file with its Aiven sections, or the environment instead.
+
+pub mod args;
+pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod exporter;
+pub mod logging;
+pub mod program;
+pub mod sidecar;
+pub mod signals;

@@ -11,6 +11,7 @@
 mod column;
 mod index;
 mod intern;
+mod metrics;
 mod read;
 mod select;
 mod table;

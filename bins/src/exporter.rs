@@ -1,0 +1,205 @@
+//! `elasticsearch-metric-exporter`: discovers nodes, scrapes them, serves their samples.
+
+pub mod build;
+pub mod check;
+pub mod flags;
+pub mod jobs;
+pub mod reload;
+pub mod server;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use es_scraper::scrape::{ScrapeMetrics, Scraper, ScraperOptions, offset_seed};
+use federate_server::federate::Federation;
+use federate_server::metrics::{ProcessMetrics, ServerMetrics};
+use federate_server::serve::Drained;
+use federate_server::store::{DEFAULT_LOOKBACK, Store};
+use prometheus_client::registry::Registry;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use self::jobs::{Jobs, JobsOptions};
+use self::reload::{ConfigSource, Reloader};
+use self::server::{Server, ServerParts};
+use crate::config::Environment;
+
+/// Before the names of this program's own metrics.
+pub const METRICS_PREFIX: &str = "elasticsearch_metric_exporter";
+
+/// How often samples of targets that are gone are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the program runs with; see [`flags`] for what each is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the configuration is read from, at the start and at each reload.
+    pub config: ConfigSource,
+    /// `--web.listen-address`.
+    pub listen_address: federate_server::listener::ListenAddress,
+    /// `--web.config.file`.
+    pub web_config_file: Option<PathBuf>,
+    /// User and password that are asked for where there is no web configuration file.
+    pub user: Option<(String, prom_model::secret::Secret)>,
+    /// `--state.path`.
+    pub state_path: Option<PathBuf>,
+    /// The API's token, where the configuration has none.
+    pub api_token: Option<prom_model::secret::Secret>,
+    /// The API's address, where the configuration has none.
+    pub api_url: Option<String>,
+    /// Every flag and its value, to be shown.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// The exporter, listening and ready to run.
+#[derive(Debug)]
+pub struct Exporter {
+    server: Server,
+    scraper: Arc<Scraper>,
+    store: Arc<Store>,
+    reloader: Arc<Reloader>,
+}
+
+impl Exporter {
+    /// Reads the configuration, starts discovering and scraping, and listens. Nothing is answered before [`Exporter::run`].
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn start(
+        settings: Settings,
+        environment: Environment<'_>,
+    ) -> Result<Self, StartError> {
+        let config = settings.config.load(environment)?;
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        if let Some(folder) = &settings.state_path {
+            std::fs::create_dir_all(folder).map_err(|source| StartError::StatePath {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        let mut registry = Registry::default();
+        let metrics = ServerMetrics::register(&mut registry, METRICS_PREFIX, &build::info());
+        ProcessMetrics.register(&mut registry);
+        let store = Arc::new(Store::new(DEFAULT_LOOKBACK));
+        store.register(registry.sub_registry_with_prefix(METRICS_PREFIX));
+        let external_labels = &config.global.external_labels;
+        let federation = Arc::new(Federation::new(Arc::clone(&store), external_labels));
+        let scraper = Arc::new(Scraper::new(
+            Arc::clone(&store) as _,
+            ScrapeMetrics::register(&mut registry),
+            ScraperOptions {
+                user_agent: build::user_agent(),
+                offset_seed: offset_seed(&build::hostname(), external_labels),
+                ..ScraperOptions::default()
+            },
+        ));
+        let options = JobsOptions {
+            api_token: settings.api_token,
+            api_url: settings.api_url,
+            state_path: settings.state_path,
+        };
+        let jobs = Jobs::new(Arc::clone(&scraper), options, &mut registry)?;
+        let reloader = Arc::new(Reloader::new(
+            settings.config,
+            jobs,
+            Arc::clone(&federation),
+            metrics.config.clone(),
+        ));
+        reloader.apply(&config)?;
+        let server = Server::bind(ServerParts {
+            listen_address: settings.listen_address,
+            web_config_file: settings.web_config_file,
+            user: settings.user,
+            flags: settings.flags,
+            store: Arc::clone(&store),
+            federation,
+            scraper: Arc::clone(&scraper),
+            reloader: Arc::clone(&reloader),
+            registry,
+            metrics,
+        })
+        .await?;
+        Ok(Self {
+            server,
+            scraper,
+            store,
+            reloader,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Serves until `shutdown` resolves; reads the configuration again at each item of `reloads`. Returns once answers in
+    /// flight are finished, or were cut off after 8 seconds, and scraping has stopped.
+    pub async fn run(self, mut reloads: mpsc::Receiver<()>, shutdown: impl Future<Output = ()>) {
+        let reloader = Arc::clone(&self.reloader);
+        let on_signal = tokio::spawn(async move {
+            while reloads.recv().await.is_some() {
+                // What fails is logged and counted there.
+                let _ = reloader.reload_now();
+            }
+        });
+        let store = Arc::clone(&self.store);
+        let sweep = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+            loop {
+                ticks.tick().await;
+                store.sweep(now_ms());
+            }
+        });
+        let drained = self.server.run(shutdown).await;
+        on_signal.abort();
+        sweep.abort();
+        self.scraper.shutdown().await;
+        self.reloader.stop();
+        info!(clean = drained == Drained::Clean, "stopped");
+    }
+}
+
+/// Why the exporter doesn't start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::LoadError),
+    /// What the configuration asks for can't be set up.
+    #[error(transparent)]
+    Apply(#[from] jobs::ApplyError),
+    /// The folder of `--state.path`.
+    #[error("--state.path={path}", path = path.display())]
+    StatePath {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] server::BindError),
+}
+
+impl StartError {
+    /// Whether the user has to change the configuration, rather than the surroundings.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Apply(_))
+    }
+}
+
+/// The time, in milliseconds since the Unix epoch.
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,175 @@
+//! The exporter's command line.
+
+use std::path::PathBuf;
+
+use federate_server::listener::{ListenAddress, ListenAddressError};
+use prom_model::secret::Secret;
+
+use super::Settings;
+use super::reload::ConfigSource;
+use crate::args::{Args, Flag};
+use crate::config::Environment;
+
+/// One line on how to call the program.
+pub const USAGE: &str = "usage: elasticsearch-metric-exporter [FLAGS]
+       elasticsearch-metric-exporter check-config FILE
+
+Discovers the Prometheus endpoints of Aiven services, scrapes them, and serves their latest
+samples at /federate. Without --config.file the configuration comes from the environment:
+AIVEN_API_TOKEN, AIVEN_PROJECT, AIVEN_PROMETHEUS_ENDPOINT_ID, SERVICES_FILE, SCRAPE_INTERVAL,
+BASIC_AUTH_USERNAME, BASIC_AUTH_PASSWORD.";
+
+/// Every flag.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        name: "config.file",
+        value: "FILE",
+        default: "",
+        help: "The configuration file.",
+    },
+    Flag {
+        name: "web.listen-address",
+        value: "HOST:PORT",
+        default: "0.0.0.0:9090",
+        help: "Where to listen. With the variable PORT set the default is 0.0.0.0:$PORT.",
+    },
+    Flag {
+        name: "web.config.file",
+        value: "FILE",
+        default: "",
+        help: "TLS and users, in the format of Prometheus' exporter-toolkit. Read again when it changes.",
+    },
+    Flag {
+        name: "state.path",
+        value: "FOLDER",
+        default: "",
+        help: "Where the last-known targets are kept, for a start while Aiven's API is down.",
+    },
+    Flag {
+        name: "log.level",
+        value: "LEVEL",
+        default: "info",
+        help: "debug, info, warn or error.",
+    },
+    Flag {
+        name: "log.format",
+        value: "FORMAT",
+        default: "logfmt",
+        help: "logfmt or json.",
+    },
+];
+
+/// Why flags and environment don't make settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The address to listen on.
+    #[error("--web.listen-address")]
+    ListenAddress(#[from] ListenAddressError),
+    /// One of the two variables is set without the other.
+    #[error("BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD must be set together")]
+    HalfUser,
+    /// A word that is no flag.
+    #[error("unexpected argument {0:?}")]
+    Word(String),
+}
+
+/// The settings of a command line and the environment.
+///
+/// # Errors
+/// [`SettingsError`]
+pub fn settings(args: &Args, environment: Environment<'_>) -> Result<Settings, SettingsError> {
+    if let Some(word) = args.words.first() {
+        return Err(SettingsError::Word(word.clone()));
+    }
+    let path = |flag| {
+        args.given(flag)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
+    let set = |name| environment(name).filter(|value| !value.is_empty());
+    let listen_address: ListenAddress = match (args.given("web.listen-address"), set("PORT")) {
+        (None, Some(port)) => format!("0.0.0.0:{port}").parse()?,
+        _ => args.value("web.listen-address").parse()?,
+    };
+    let (config, user) = match path("config.file") {
+        Some(file) => (ConfigSource::File(file), None),
+        None => {
+            let user = match (set("BASIC_AUTH_USERNAME"), set("BASIC_AUTH_PASSWORD")) {
+                (Some(name), Some(password)) => Some((name, Secret::from(password))),
+                (None, None) => None,
+                _ => return Err(SettingsError::HalfUser),
+            };
+            (ConfigSource::Environment, user)
+        }
+    };
+    let flags = args.all().map(|(name, value)| match name {
+        "web.listen-address" => (name, listen_address.to_string()),
+        _ => (name, value),
+    });
+    Ok(Settings {
+        config,
+        flags: flags.collect(),
+        listen_address,
+        web_config_file: path("web.config.file"),
+        user,
+        state_path: path("state.path"),
+        api_token: set("AIVEN_API_TOKEN").map(Secret::from),
+        api_url: set("AIVEN_WEB_URL"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::args::Asked;
+
+    fn of(line: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let args = match Args::parse(FLAGS, line.iter().map(OsString::from)) {
+            Ok(Asked::Run(args)) => args,
+            other => panic!("{other:?}"),
+        };
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(have, _)| *have == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        settings(&args, &variable).map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn the_port_of_the_platform_is_a_default() {
+        let f = |line: &[&str], variables: &[(&str, &str)], want: &str| {
+            assert_eq!(
+                of(line, variables).unwrap().listen_address.to_string(),
+                want
+            );
+        };
+        f(&[], &[], "0.0.0.0:9090");
+        f(&[], &[("PORT", "8080")], "0.0.0.0:8080");
+        f(
+            &["--web.listen-address=127.0.0.1:1"],
+            &[("PORT", "8080")],
+            "127.0.0.1:1",
+        );
+        f(&[], &[("PORT", "")], "0.0.0.0:9090");
+    }
+
+    #[test]
+    fn users_come_from_the_environment_together_and_without_a_file() {
+        let user = [("BASIC_AUTH_USERNAME", "u"), ("BASIC_AUTH_PASSWORD", "p")];
+        assert!(of(&[], &user).unwrap().user.is_some());
+        assert!(of(&["--config.file=x"], &user).unwrap().user.is_none());
+        let half = "BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD must be set together";
+        assert_eq!(of(&[], &user[..1]).unwrap_err(), half);
+        assert_eq!(of(&[], &user[1..]).unwrap_err(), half);
+    }
+
+    #[test]
+    fn words_are_refused() {
+        assert_eq!(of(&["x"], &[]).unwrap_err(), "unexpected argument \"x\"");
+    }
+}

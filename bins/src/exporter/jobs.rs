@@ -1,0 +1,319 @@
+//! Discovery and scraping of all jobs, as a configuration wants them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use aiven_discovery::config::{AivenSdConfig, BuildError, BuildOptions};
+use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery, Progress};
+use aiven_discovery::metrics::Metrics as AivenMetrics;
+use aiven_discovery::output::http_sd;
+use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
+use es_scraper::scrape::{ScrapeJob, Scraper};
+use federate_server::http::{DiscoveryStatus, Readiness};
+use prom_model::secret::Secret;
+use prom_model::target::TargetGroup;
+use prometheus_client::registry::Registry;
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::info;
+
+use crate::config::ExporterConfig;
+
+use super::build;
+
+/// What is the same for every configuration.
+#[derive(Debug, Clone, Default)]
+pub struct JobsOptions {
+    /// The API's token, where a configuration has none.
+    pub api_token: Option<Secret>,
+    /// The API's address, where a configuration has none.
+    pub api_url: Option<String>,
+    /// The folder for last-known discovery.
+    pub state_path: Option<PathBuf>,
+}
+
+/// Why a configuration that is valid can't be put to use; the former one stays in use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Discovery through Aiven.
+    #[error("job {job:?}: aiven_sd_configs")]
+    Aiven {
+        /// The job.
+        job: Arc<str>,
+        /// Why.
+        source: BuildError,
+    },
+    /// Discovery through HTTP.
+    #[error("http_sd_configs")]
+    Http(#[from] HttpConfigError),
+    /// `AIVEN_WEB_URL` is no URL.
+    #[error("AIVEN_WEB_URL is no URL")]
+    ApiUrl,
+}
+
+/// Everything discovered and how discovery is doing; what the server shows of [`Jobs`].
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    groups: Vec<JobGroups>,
+    aiven: Vec<AivenDiscovery>,
+}
+
+impl View {
+    /// All target groups, in the JSON of `http_sd`.
+    #[must_use]
+    pub fn http_sd(&self) -> String {
+        let groups: Vec<TargetGroup> = self
+            .groups
+            .iter()
+            .flat_map(|job| job.groups.borrow().iter().cloned().collect::<Vec<_>>())
+            .collect();
+        http_sd::render(&groups)
+    }
+
+    /// A row for each discovery through Aiven.
+    #[must_use]
+    pub fn rows(&self) -> Vec<DiscoveryStatus> {
+        self.aiven.iter().map(row).collect()
+    }
+}
+
+fn row(discovery: &AivenDiscovery) -> DiscoveryStatus {
+    let status = discovery.status();
+    let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok();
+    let last_success = status.last_success.and_then(since);
+    let errors = [
+        status.refresh_error,
+        status.catalogue_error,
+        status.credentials_error,
+        status.ca_error,
+    ];
+    DiscoveryStatus {
+        name: format!("Aiven project {}", discovery.name()),
+        targets: discovery
+            .groups()
+            .borrow()
+            .iter()
+            .map(|group| group.targets.len())
+            .sum(),
+        last_success_ms: last_success.and_then(|since| i64::try_from(since.as_millis()).ok()),
+        last_error: errors.into_iter().flatten().collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// A running discovery through Aiven. Jobs of the same settings share it.
+#[derive(Debug)]
+struct RunningAiven {
+    config: AivenSdConfig,
+    discovery: AivenDiscovery,
+    task: AbortHandle,
+}
+
+/// Runs what a configuration asks for.
+#[derive(Debug)]
+pub struct Jobs {
+    scraper: Arc<Scraper>,
+    discovery: Discovery,
+    aiven: Vec<RunningAiven>,
+    aiven_metrics: AivenMetrics,
+    aiven_options: BuildOptions,
+    tasks: JoinSet<()>,
+    readiness: Arc<Readiness>,
+    readiness_task: Option<AbortHandle>,
+}
+
+impl Jobs {
+    /// Nothing yet; metrics go into `registry`.
+    ///
+    /// # Errors
+    /// [`ApplyError::ApiUrl`]
+    pub fn new(
+        scraper: Arc<Scraper>,
+        options: JobsOptions,
+        registry: &mut Registry,
+    ) -> Result<Self, ApplyError> {
+        let api_url = options.api_url.map(|url| url.parse()).transpose();
+        let aiven_metrics = AivenMetrics::default();
+        aiven_metrics.register(registry);
+        Ok(Self {
+            scraper,
+            discovery: Discovery::new(DiscoveryMetrics::register(registry), build::user_agent()),
+            aiven: Vec::new(),
+            aiven_options: BuildOptions {
+                api_token: options.api_token,
+                api_url: api_url.map_err(|_| ApplyError::ApiUrl)?,
+                user_agent: Some(format!("{}/{}", build::PROGRAM, build::VERSION)),
+                state_folder: options.state_path,
+                metrics: aiven_metrics.clone(),
+                ..BuildOptions::default()
+            },
+            aiven_metrics,
+            tasks: JoinSet::new(),
+            readiness: Arc::new(Readiness::new()),
+            readiness_task: None,
+        })
+    }
+
+    /// Ready once every target group of the first configuration has been discovered or restored.
+    #[must_use]
+    pub fn readiness(&self) -> Arc<Readiness> {
+        Arc::clone(&self.readiness)
+    }
+
+    /// Makes `config` the one in use. What it has in common with the former one goes on undisturbed.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; then nothing has changed.
+    pub fn apply(&mut self, config: &ExporterConfig) -> Result<View, ApplyError> {
+        let mut wanted: Vec<WantedAiven> = Vec::new();
+        let mut inputs = Vec::with_capacity(config.scrape_configs.len());
+        for job in &config.scrape_configs {
+            let mut job_inputs = JobInputs::from(job);
+            for aiven in &job.extension {
+                let place = match wanted.iter().position(|it| it.config == *aiven) {
+                    Some(place) => place,
+                    None => {
+                        let it = self
+                            .want(aiven, &wanted)
+                            .map_err(|source| ApplyError::Aiven {
+                                job: Arc::clone(&job.job_name),
+                                source,
+                            })?;
+                        wanted.push(it);
+                        wanted.len() - 1
+                    }
+                };
+                job_inputs.external.push(wanted[place].discovery.groups());
+            }
+            inputs.push(job_inputs);
+        }
+        let groups = self.discovery.apply(inputs)?;
+        // From here on nothing fails.
+        let jobs = config
+            .scrape_configs
+            .iter()
+            .zip(&groups)
+            .map(|(job, found)| ScrapeJob {
+                settings: job.into(),
+                groups: found.groups.clone(),
+            });
+        self.scraper.apply(jobs.collect());
+        self.run_aiven(wanted);
+        let aiven = self
+            .aiven
+            .iter()
+            .map(|running| running.discovery.clone())
+            .collect();
+        let view = View { groups, aiven };
+        self.watch_readiness(&view);
+        Ok(view)
+    }
+
+    /// The discovery of `config`: the running one, or a new one that isn't running yet.
+    fn want(
+        &self,
+        config: &AivenSdConfig,
+        wanted: &[WantedAiven],
+    ) -> Result<WantedAiven, BuildError> {
+        if let Some(running) = self.aiven.iter().find(|running| running.config == *config) {
+            let discovery = running.discovery.clone();
+            return Ok(WantedAiven {
+                config: config.clone(),
+                discovery,
+                new: None,
+            });
+        }
+        let is_taken = |name: &str| {
+            self.aiven
+                .iter()
+                .any(|running| running.discovery.name() == name)
+                || wanted.iter().any(|wanted| wanted.discovery.name() == name)
+        };
+        // The same at each start with the same configuration, since it names the state file.
+        let numbered = (2..).map(|number| format!("{}-{number}", config.project));
+        let mut names = std::iter::once(config.project.clone()).chain(numbered);
+        let name = names.find(|name| !is_taken(name)).unwrap_or_default();
+        let (discoverer, discovery) = config.build(&name, &self.aiven_options)?;
+        Ok(WantedAiven {
+            config: config.clone(),
+            discovery,
+            new: Some(discoverer),
+        })
+    }
+
+    /// Starts what is new, and stops what is no longer wanted.
+    fn run_aiven(&mut self, wanted: Vec<WantedAiven>) {
+        let mut before = std::mem::take(&mut self.aiven);
+        for WantedAiven {
+            config,
+            discovery,
+            new,
+        } in wanted
+        {
+            let known = before.iter().position(|running| running.config == config);
+            match (known, new) {
+                (Some(at), _) => self.aiven.push(before.swap_remove(at)),
+                (None, Some(discoverer)) => {
+                    info!(
+                        discovery = discovery.name(),
+                        "discovery through Aiven starts"
+                    );
+                    let task = self.tasks.spawn(discoverer.run());
+                    self.aiven.push(RunningAiven {
+                        config,
+                        discovery,
+                        task,
+                    });
+                }
+                (None, None) => {}
+            }
+        }
+        for gone in before {
+            info!(
+                discovery = gone.discovery.name(),
+                "discovery through Aiven ends"
+            );
+            gone.task.abort();
+            self.aiven_metrics.forget(gone.discovery.name());
+        }
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Sets the readiness once everything in `view` has been discovered or restored.
+    fn watch_readiness(&mut self, view: &View) {
+        if let Some(task) = self.readiness_task.take() {
+            task.abort();
+        }
+        if self.readiness.is_ready() {
+            return;
+        }
+        let readiness = Arc::clone(&self.readiness);
+        let mut view = view.clone();
+        self.readiness_task = Some(self.tasks.spawn(async move {
+            for discovery in &view.aiven {
+                // An error means that the discovery was stopped, with this task to follow.
+                let _ = discovery
+                    .progress()
+                    .wait_for(|progress| *progress >= Progress::Restored)
+                    .await;
+            }
+            for job in &mut view.groups {
+                let _ = job.groups.changed().await;
+            }
+            readiness.set_ready();
+            info!("ready: targets are discovered");
+        }));
+    }
+
+    /// Stops discovering.
+    pub fn stop(&mut self) {
+        self.tasks.abort_all();
+    }
+}
+
+/// A discovery through Aiven that a configuration asks for.
+struct WantedAiven {
+    config: AivenSdConfig,
+    discovery: AivenDiscovery,
+    new: Option<Discoverer>,
+}

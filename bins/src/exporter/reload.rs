@@ -1,0 +1,177 @@
+//! Reading the configuration again, without disturbing what it leaves as it is.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use federate_server::federate::Federation;
+use federate_server::http::{Readiness, Reload};
+use federate_server::metrics::ReloadMetrics;
+use futures_util::future::BoxFuture;
+use tracing::{error, info, warn};
+
+use super::jobs::{ApplyError, Jobs, View};
+use super::now_ms;
+use crate::config::{self, Environment, ExporterConfig, LoadError, environment};
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// A file.
+    File(PathBuf),
+    /// Variables of the environment.
+    Environment,
+}
+
+impl ConfigSource {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub fn load(&self, environment: Environment<'_>) -> Result<ExporterConfig, LoadError> {
+        match self {
+            Self::File(path) => config::load(path, environment),
+            Self::Environment => Ok(environment::load(environment)?),
+        }
+    }
+
+    fn show(&self, config: &ExporterConfig) -> String {
+        match self {
+            Self::File(path) => config::show(config, path),
+            Self::Environment => config::show(config, Path::new("")),
+        }
+    }
+}
+
+/// Holds what runs, and replaces it when the configuration is read again.
+#[derive(Debug)]
+pub struct Reloader {
+    source: ConfigSource,
+    jobs: Mutex<Jobs>,
+    federation: Arc<Federation>,
+    metrics: ReloadMetrics,
+    /// The configuration in use, as it is shown.
+    shown: ArcSwap<String>,
+    view: ArcSwap<View>,
+    readiness: Arc<Readiness>,
+}
+
+/// Why the configuration wasn't replaced.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl Reloader {
+    /// Runs `jobs` by configurations from `source`, none so far.
+    #[must_use]
+    pub fn new(
+        source: ConfigSource,
+        jobs: Jobs,
+        federation: Arc<Federation>,
+        metrics: ReloadMetrics,
+    ) -> Self {
+        let readiness = jobs.readiness();
+        Self {
+            source,
+            jobs: Mutex::new(jobs),
+            federation,
+            metrics,
+            shown: ArcSwap::default(),
+            view: ArcSwap::default(),
+            readiness,
+        }
+    }
+
+    /// Puts `config` to use.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; then nothing has changed.
+    pub fn apply(&self, config: &ExporterConfig) -> Result<(), ApplyError> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = jobs.apply(config)?;
+        self.federation
+            .set_external_labels(&config.global.external_labels);
+        self.shown.store(Arc::new(self.source.show(config)));
+        self.view.store(Arc::new(view));
+        self.metrics.succeeded(now_ms());
+        Ok(())
+    }
+
+    /// Reads the configuration and puts it to use. What fails is logged, counted and told, and changes nothing.
+    ///
+    /// # Errors
+    /// The reason, with its causes, for people.
+    pub fn reload_now(&self) -> Result<(), String> {
+        let result = self.try_reload();
+        match &result {
+            Ok(()) => info!("the configuration was read again"),
+            Err(reason) => {
+                self.metrics.failed();
+                error!(
+                    reason,
+                    "the configuration can't be read again, the former one stays in use"
+                );
+            }
+        }
+        result
+    }
+
+    fn try_reload(&self) -> Result<(), String> {
+        let config = self
+            .source
+            .load(&|name| std::env::var(name).ok())
+            .map_err(ReloadError::from);
+        let config = config.map_err(|error| chain(&error))?;
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        self.apply(&config)
+            .map_err(|error| chain(&ReloadError::from(error)))
+    }
+
+    /// What was discovered, by the configuration in use.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// The configuration in use as YAML, without secrets.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        String::clone(&self.shown.load())
+    }
+
+    /// Whether the first discovery has succeeded or was restored.
+    #[must_use]
+    pub fn readiness(&self) -> Arc<Readiness> {
+        Arc::clone(&self.readiness)
+    }
+
+    /// Stops discovering.
+    pub fn stop(&self) {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stop();
+    }
+}
+
+impl Reload for Reloader {
+    fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { self.reload_now() })
+    }
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    // A transparent error repeats what it wraps.
+    texts.dedup();
+    texts.join(": ")
+}

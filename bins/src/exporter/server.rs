@@ -1,0 +1,187 @@
+//! The exporter's HTTP server.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use es_scraper::scrape::Scraper;
+use federate_server::auth::{Authenticator, PasswordError, Users};
+use federate_server::external::ExternalUrl;
+use federate_server::federate::Federation;
+use federate_server::http::{AppState, ExtraHeaders, RuntimeInfo, router};
+use federate_server::listener::ListenAddress;
+use federate_server::metrics::ServerMetrics;
+use federate_server::serve::{Drained, Limits, TlsSource, serve};
+use federate_server::store::Store;
+use federate_server::web_config::{LiveWebConfig, ReloadError};
+use prom_model::secret::Secret;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use super::reload::Reloader;
+use super::{build, now_ms};
+
+/// How often the web configuration file is looked at.
+const WEB_CONFIG_PERIOD: Duration = Duration::from_secs(5);
+
+/// What the server is made of.
+#[derive(Debug)]
+pub(crate) struct ServerParts {
+    pub(crate) listen_address: ListenAddress,
+    pub(crate) web_config_file: Option<PathBuf>,
+    pub(crate) user: Option<(String, Secret)>,
+    pub(crate) flags: Vec<(&'static str, String)>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) federation: Arc<Federation>,
+    pub(crate) scraper: Arc<Scraper>,
+    pub(crate) reloader: Arc<Reloader>,
+    pub(crate) registry: Registry,
+    pub(crate) metrics: ServerMetrics,
+}
+
+/// Why the server doesn't listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address.
+    #[error("can't listen on {address}")]
+    Listen {
+        /// The address.
+        address: ListenAddress,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// `--web.config.file`.
+    #[error("--web.config.file")]
+    WebConfig(#[from] ReloadError),
+    /// User and password of the environment.
+    #[error("BASIC_AUTH_USERNAME, BASIC_AUTH_PASSWORD")]
+    User(#[from] PasswordError),
+}
+
+/// A server that listens, and answers once it runs.
+pub(crate) struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    state: AppState,
+    web_config: Option<Arc<LiveWebConfig>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("local_addr", &self.local_addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    pub(crate) async fn bind(parts: ServerParts) -> Result<Self, BindError> {
+        let web_config = match &parts.web_config_file {
+            Some(path) => {
+                let metrics = parts.metrics.web_config.clone();
+                Some(Arc::new(LiveWebConfig::open(path, metrics)?))
+            }
+            None => None,
+        };
+        let auth = match (&web_config, &parts.user) {
+            (Some(web_config), _) => web_config.authenticator(),
+            (None, Some((name, password))) => {
+                let users = Users::builder().plain(name, password.expose())?.build();
+                Arc::new(Authenticator::new(users))
+            }
+            (None, None) => Arc::new(Authenticator::open()),
+        };
+        let listen = async || {
+            let listener = parts.listen_address.bind().await?;
+            let local_addr = listener.local_addr()?;
+            Ok((listener, local_addr))
+        };
+        let (listener, local_addr) = listen().await.map_err(|source| BindError::Listen {
+            address: parts.listen_address.clone(),
+            source,
+        })?;
+        let is_tls = web_config
+            .as_ref()
+            .is_some_and(|web_config| web_config.is_tls());
+        info!(address = %local_addr, tls = is_tls, "listening");
+        let state = app_state(parts, auth, local_addr, is_tls);
+        Ok(Self {
+            listener,
+            local_addr,
+            state,
+            web_config,
+        })
+    }
+
+    pub(crate) const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+        let (tls, headers): (Arc<dyn TlsSource>, ExtraHeaders) = match &self.web_config {
+            Some(web_config) => (Arc::clone(web_config) as _, web_config.headers()),
+            None => (Arc::new(()), Arc::new(|| Arc::new([]))),
+        };
+        let app = router(self.state, headers);
+        let served = serve(self.listener, app, tls, Limits::default(), shutdown);
+        match self.web_config {
+            Some(web_config) => {
+                let watch = tokio::spawn(web_config.watch(WEB_CONFIG_PERIOD));
+                let drained = served.await;
+                watch.abort();
+                drained
+            }
+            None => served.await,
+        }
+    }
+}
+
+fn app_state(
+    parts: ServerParts,
+    auth: Arc<Authenticator>,
+    local_addr: SocketAddr,
+    is_tls: bool,
+) -> AppState {
+    let reloader = Arc::clone(&parts.reloader);
+    let (discovered, rows, shown) = (
+        Arc::clone(&reloader),
+        Arc::clone(&reloader),
+        Arc::clone(&reloader),
+    );
+    let hostname = build::hostname();
+    let scheme = if is_tls { "https" } else { "http" };
+    let external_url = ExternalUrl::of_host(scheme, &hostname, local_addr.port());
+    let working_directory = std::env::current_dir().unwrap_or_default();
+    AppState {
+        federation: parts.federation,
+        series: parts.store,
+        targets: parts.scraper,
+        discovered: Arc::new(move || discovered.view().http_sd().into()),
+        discovery: Arc::new(move || rows.view().rows()),
+        auth,
+        readiness: reloader.readiness(),
+        reload: Arc::clone(&reloader) as _,
+        config_yaml: Arc::new(move || shown.shown()),
+        flags: Arc::new(
+            parts
+                .flags
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        ),
+        build: Arc::new(build::info()),
+        runtime: Arc::new(RuntimeInfo {
+            start_ms: now_ms(),
+            working_directory: working_directory.display().to_string(),
+            hostname,
+        }),
+        external_url: Arc::new(external_url),
+        registry: Arc::new(parts.registry),
+        metrics: parts.metrics,
+        now_ms: Arc::new(now_ms),
+    }
+}
