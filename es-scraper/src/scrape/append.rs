@@ -16,6 +16,10 @@ use super::rules::{Fate, SampleRules};
 /// How far ahead of the clock an explicit timestamp may be.
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
 
+/// Bytes of the longest line. Prometheus has no such limit; a line like this is a mistake of the target, and would be
+/// held in memory as long as the series lives.
+const MAX_LINE: usize = 1 << 20;
+
 /// What a scrape's samples came to; also of a scrape that failed, up to where it failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -105,7 +109,11 @@ impl Append<'_> {
                 continue;
             }
             let start = self.parser.offset();
-            match self.parser.next_entry().map_err(ScrapeError::Parse)? {
+            let entry = self.parser.next_entry().map_err(ScrapeError::Parse)?;
+            if self.parser.offset() - start > MAX_LINE {
+                return Err(ScrapeError::LineTooLong { limit: MAX_LINE });
+            }
+            match entry {
                 Some(Entry::Series(entry)) => {
                     self.blank_lines(start);
                     self.end_comments(pass);
@@ -124,6 +132,10 @@ impl Append<'_> {
                     self.comments = Some(start..self.parser.offset());
                 }
                 None => {
+                    // For Prometheus' lexer a NUL at the start of a line is the end of the body.
+                    if self.exposition.body[start..].contains(&0) {
+                        return Err(ScrapeError::Nul);
+                    }
                     self.end_comments(pass);
                     return Ok(());
                 }

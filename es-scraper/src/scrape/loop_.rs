@@ -327,4 +327,46 @@ fn unix_ms(time: SystemTime) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_spread_evenly_and_are_pinned_to_the_time_of_day() {
+        let interval = Duration::from_secs(30);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_012_345);
+        let mut tenths = [0; 10];
+        for target in 0..10_000_u64 {
+            let spread = target.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let first = offset(interval, spread, now);
+            assert!(first < interval);
+            tenths[(first.as_millis() / 3000) as usize] += 1;
+            // Started again later, it is scraped at the same moment of the interval.
+            let later = Duration::from_millis(7_777);
+            let again = later + offset(interval, spread, now + later);
+            let difference =
+                (again.as_nanos() + interval.as_nanos() - first.as_nanos()) % interval.as_nanos();
+            assert_eq!(difference, 0);
+        }
+        assert!(
+            tenths.iter().all(|count| (800..1200).contains(count)),
+            "{tenths:?}"
+        );
+    }
+
+    #[test]
+    fn timestamps_keep_to_the_grid_within_the_tolerance() {
+        let mut grid = TickGrid::new(1_000, Duration::from_secs(1));
+        let f = |grid: &mut TickGrid, now_ms: i64, want: i64| {
+            assert_eq!(grid.align(now_ms), want, "{now_ms}");
+        };
+        f(&mut grid, 1_000, 1_000);
+        f(&mut grid, 2_002, 2_000);
+        f(&mut grid, 3_003, 3_003);
+        f(&mut grid, 7_001, 7_000);
+        // The clock was set back.
+        f(&mut grid, 2_500, 2_500);
+        let mut grid = TickGrid::new(1_000, Duration::from_millis(100));
+        f(&mut grid, 1_102, 1_102);
+        f(&mut grid, 1_201, 1_200);
+    }
+}

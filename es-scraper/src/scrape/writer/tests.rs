@@ -176,6 +176,31 @@ fn a_bad_line_leaves_nothing_of_the_body() {
 }
 
 #[test]
+fn what_is_no_exposition_is_refused() {
+    let f = |body: &str, want: &str| {
+        let text = Scraped::new(SampleRules::default()).write(Ok(body));
+        let error = text.lines().last().unwrap();
+        assert!(
+            text.starts_with("up 0") && error.starts_with(want),
+            "{body:?}: {text}"
+        );
+    };
+    f("\0\u{1}garbage", "unexpected NUL byte");
+    f("a 1\n\0b 2\n", "unexpected NUL byte");
+    f("<html>\n", "line 1, column 1: ");
+    f(
+        &format!("a{{x=\"{}\"}} 1\n", "y".repeat(MAX_TEST_LINE)),
+        "line is longer than",
+    );
+    f(
+        &format!("# HELP a {}\n", "y".repeat(MAX_TEST_LINE)),
+        "line is longer than",
+    );
+}
+
+const MAX_TEST_LINE: usize = 1 << 20;
+
+#[test]
 fn labels_of_the_target_win_unless_the_exposed_are_honored() {
     let labels = [("a", "t"), ("exported_a", "t2"), ("job", "j")];
     let body = "x{a=\"1\",b=\"2\"} 1\ny{a=\"1\",exported_a=\"2\",exported_exported_a=\"3\"} 2\n";
