@@ -15,8 +15,10 @@ use super::plan::{self, Family};
 
 /// Whether samples carry their time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timestamps {
+pub enum Timestamps {
+    /// Each sample has its own.
     Written,
+    /// None has one, so that the receiver takes the time of its scrape and marks what vanishes as stale.
     LeftOut,
 }
 

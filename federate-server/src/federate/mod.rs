@@ -23,7 +23,8 @@ use prom_model::exposition::negotiate;
 use prom_model::label::LabelSet;
 
 use self::body::{ContentEncoding, FederateBody};
-use self::encode::{Exposition, Timestamps};
+pub use self::encode::Timestamps;
+use self::encode::Exposition;
 use self::labels::Additions;
 use crate::api::Params;
 use crate::http::{AppState, plain};
@@ -51,6 +52,24 @@ impl Federation {
     pub fn set_external_labels(&self, external_labels: &LabelSet) {
         self.additions
             .store(Arc::new(Additions::new(external_labels)));
+    }
+
+    /// A whole answer in memory: the series that any of `selectors` selects at `now_ms` (milliseconds since the Unix
+    /// epoch), in `style`.
+    ///
+    /// For servers other than [`crate::http::router`], which streams instead.
+    #[must_use]
+    pub fn encode(
+        &self,
+        selectors: &[Selector],
+        style: negotiate::Response,
+        timestamps: Timestamps,
+        now_ms: i64,
+    ) -> Vec<u8> {
+        let mut body = Vec::new();
+        let mut exposition = self.exposition(selectors, style, timestamps, now_ms);
+        while exposition.write(&mut body, usize::MAX) {}
+        body
     }
 
     /// The series that any of `selectors` selects at `now_ms`; none without a selector.
