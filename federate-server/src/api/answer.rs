@@ -55,6 +55,14 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// Runs what may take long apart from the tasks that serve others.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| ApiError::Internal("series cannot be read".to_owned()))
+}
+
 /// An answer that is at hand as a whole.
 pub(super) fn success(data: &impl Serialize) -> Response {
     #[derive(Serialize)]

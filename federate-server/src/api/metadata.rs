@@ -7,9 +7,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use prom_model::label::LabelSet;
 use prom_model::metadata::Metadata;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::answer::{ApiError, Labels, array, success};
+use super::answer::{ApiError, Labels, array, blocking, success};
 use super::params::Params;
 use super::source::FamilyMetadata;
 use crate::http::AppState;
@@ -25,36 +25,56 @@ pub(crate) async fn metadata(
     let per_metric = params
         .metadata_limit("limit_per_metric")?
         .filter(|limit| *limit > 0);
-    let metric = params.first("metric");
-    let mut families = BTreeMap::<Box<str>, BTreeSet<Metadata>>::new();
-    for item in state.series.metadata() {
-        if !metric.is_empty() && *item.family != *metric {
-            continue;
-        }
+    blocking(move || {
+        let families = families(state.series.metadata(), params.first("metric"), per_metric);
+        success(&Families(families.iter().take(limit.unwrap_or(usize::MAX))))
+    })
+    .await
+}
+
+type MetadataByFamily = BTreeMap<Box<str>, BTreeSet<Metadata>>;
+
+/// What is said of `metric`, of every family where it is empty.
+fn families(
+    items: impl Iterator<Item = FamilyMetadata>,
+    metric: &str,
+    per_metric: Option<usize>,
+) -> MetadataByFamily {
+    let mut families = MetadataByFamily::new();
+    for item in items.filter(|item| metric.is_empty() || *item.family == *metric) {
         let known = families.entry(item.family).or_default();
         if per_metric.is_none_or(|limit| known.len() < limit) {
             known.insert(item.metadata);
         }
     }
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        r#type: &'a str,
-        unit: &'a str,
-        help: &'a str,
+    families
+}
+
+/// Families as an object.
+struct Families<I>(I);
+
+impl<'a, I> Serialize for Families<I>
+where
+    I: Iterator<Item = (&'a Box<str>, &'a BTreeSet<Metadata>)> + Clone,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            r#type: &'a str,
+            unit: &'a str,
+            help: &'a str,
+        }
+        let shown = |metadata: &'a Metadata| Shown {
+            r#type: metadata.metric_type.as_str(),
+            unit: &metadata.unit,
+            help: &metadata.help,
+        };
+        let families = self.0.clone();
+        serializer.collect_map(families.map(|(family, known)| {
+            let known: Vec<Shown<'_>> = known.iter().map(shown).collect();
+            (family, known)
+        }))
     }
-    let shown: BTreeMap<&str, Vec<Shown<'_>>> = families
-        .iter()
-        .take(limit.unwrap_or(usize::MAX))
-        .map(|(family, known)| {
-            let shown = known.iter().map(|metadata| Shown {
-                r#type: metadata.metric_type.as_str(),
-                unit: &metadata.unit,
-                help: &metadata.help,
-            });
-            (&**family, shown.collect())
-        })
-        .collect();
-    Ok(success(&shown))
 }
 
 /// `/api/v1/targets/metadata`
@@ -77,7 +97,8 @@ pub(crate) async fn targets_metadata(
         let target = |selector: &Selector| selector.matches(&item.target);
         (whole || *item.family == *metric) && selector.as_ref().is_none_or(target)
     };
-    let items = state.series.metadata().filter(matches);
+    let items = blocking(move || state.series.metadata()).await?;
+    let items = items.filter(matches);
     let items = whole_targets(items, limit.unwrap_or(usize::MAX));
     Ok(array(items.map(move |item| Shown::new(item, whole)), None))
 }

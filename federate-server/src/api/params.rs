@@ -111,17 +111,21 @@ impl Params {
     /// Every `match[]`.
     ///
     /// # Errors
-    /// The text for the user, where one isn't a selector or selects by empty values alone.
+    /// The text for the user, where one isn't a selector.
     pub(crate) fn selectors(&self) -> Result<Vec<Selector>, String> {
-        let mut selectors = Vec::new();
-        for text in self.all("match[]") {
-            let selector = Selector::parse(text).map_err(|error| error.to_string())?;
-            if !selector.requires_a_label() {
-                return Err("match[] must contain at least one non-empty matcher".to_owned());
-            }
-            selectors.push(selector);
+        let selectors = self.all("match[]").map(Selector::parse);
+        let selectors: Result<_, _> = selectors.collect();
+        selectors.map_err(|error| error.to_string())
+    }
+
+    /// The same for paths on which none may select by absent labels alone.
+    pub(super) fn narrow_selectors(&self) -> Result<Vec<Selector>, String> {
+        let selectors = self.selectors()?;
+        if selectors.iter().all(Selector::requires_a_label) {
+            Ok(selectors)
+        } else {
+            Err("match[] must contain at least one non-empty matcher".to_owned())
         }
-        Ok(selectors)
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use prom_model::label::LabelSet;
 
-use super::answer::{ApiError, Labels, array};
+use super::answer::{ApiError, Labels, array, blocking};
 use super::params::{Params, decode};
 use super::source::CurrentSeries;
 use crate::http::AppState;
@@ -27,7 +27,7 @@ pub(crate) async fn series(
     }
     let limit = params.limit()?;
     let range = params.range()?;
-    let selectors = params.selectors();
+    let selectors = params.narrow_selectors();
     let selectors = selectors.map_err(|reason| ApiError::parameter("match[]", reason))?;
     let selected = blocking(move || select(&state, &selectors, range)).await?;
     Ok(array(
@@ -44,7 +44,7 @@ pub(crate) async fn labels(
     let params = Params::read(request).await;
     let limit = params.limit()?;
     let range = params.range()?;
-    let selectors = params.selectors().map_err(ApiError::BadData)?;
+    let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
     let names = blocking(move || {
         let mut names = BTreeSet::<Box<str>>::new();
         for labels in select(&state, &selectors, range) {
@@ -68,7 +68,7 @@ pub(crate) async fn label_values(
     let params = Params::read(request).await;
     let limit = params.limit()?;
     let range = params.range()?;
-    let selectors = params.selectors().map_err(ApiError::BadData)?;
+    let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
     let values = blocking(move || {
         let mut values = BTreeSet::<Box<str>>::new();
         for labels in select(&state, &selectors, range) {
@@ -91,14 +91,6 @@ fn select(
     let in_range = move |series: &CurrentSeries| (start_ms..=end_ms).contains(&series.timestamp_ms);
     let series = state.series.select(selectors, (state.now_ms)());
     series.filter(in_range).map(|series| series.labels)
-}
-
-/// Runs what may take long apart from the tasks that serve others.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| ApiError::Internal("series cannot be read".to_owned()))
 }
 
 /// The label that a path asks for.

@@ -112,7 +112,10 @@ pub(super) fn prometheus_duration(duration: Duration) -> String {
     }
     // Years and weeks are used only where they are all there is to say.
     let whole = [("y", 365 * 86_400_000), ("w", 7 * 86_400_000)];
-    if let Some((unit, length)) = whole.into_iter().find(|(_, length)| ms.is_multiple_of(*length)) {
+    if let Some((unit, length)) = whole
+        .into_iter()
+        .find(|(_, length)| ms.is_multiple_of(*length))
+    {
         return format!("{}{unit}", ms / length);
     }
     let mut text = String::new();

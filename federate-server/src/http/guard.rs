@@ -76,11 +76,15 @@ pub(super) async fn observe(
     let uri = request.uri().clone();
     let response = next.run(request).await;
     let duration = started.elapsed();
-    let endpoint = Route::find(uri.path()).map(|route| route.endpoint);
-    state
-        .metrics
-        .http
-        .observe(endpoint, response.status(), duration);
+    let route = Route::find(uri.path());
+    // Health checks take no lock, not even that of a metric.
+    if route.is_none_or(|route| route.access != Access::Open) {
+        let endpoint = route.map(|route| route.endpoint);
+        state
+            .metrics
+            .http
+            .observe(endpoint, response.status(), duration);
+    }
     let user = response.extensions().get().and_then(Principal::name);
     debug!(
         %method,

@@ -131,10 +131,14 @@ fn render_pool(html: &mut String, pool: &PoolStatus, filter: Filter, now_ms: i64
         .iter()
         .filter(|target| target.health == TargetHealth::Up)
         .count();
-    let class = match (all, up) {
-        (0, _) => "unknown",
-        _ if up == all => "up",
-        _ => "down",
+    let any_down = pool
+        .active
+        .iter()
+        .any(|target| target.health == TargetHealth::Down);
+    let class = match any_down {
+        true => "down",
+        false if up == all && all > 0 => "up",
+        false => "unknown",
     };
     push(
         html,

@@ -36,6 +36,9 @@ use tracing::{debug, warn};
 pub use self::paced::Pace;
 use self::paced::Paced;
 
+/// Longest head of a request: a URL may be 64 KiB long, as one with many `match[]` is.
+const MAX_HEAD: usize = 128 * 1024;
+
 /// The TLS configuration for the next connection, `None` for plain HTTP.
 ///
 /// It is asked at each connection, so that a renewed certificate is used at once.
@@ -215,7 +218,7 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.idle)
-            .max_buf_size(64 * 1024)
+            .max_buf_size(MAX_HEAD)
             .serve_connection(stream, service(self.app, self.peer));
         self.watcher
             .watch(connection)
@@ -230,7 +233,7 @@ impl Connection {
             .keep_alive_interval(self.limits.idle / 2)
             .keep_alive_timeout(self.limits.handshake)
             .max_concurrent_streams(64)
-            .max_header_list_size(32 * 1024)
+            .max_header_list_size(MAX_HEAD as u32)
             .max_send_buf_size(256 * 1024)
             .serve_connection(stream, service(self.app, self.peer));
         self.watcher

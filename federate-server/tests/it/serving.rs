@@ -10,12 +10,17 @@ use federate_server::listener::ListenAddress;
 use federate_server::metrics::ReloadMetrics;
 use federate_server::serve::{Drained, Limits, Pace, TlsSource, serve};
 use federate_server::web_config::LiveWebConfig;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -242,7 +247,8 @@ impl Pki {
         Arc::new(LiveWebConfig::open(&path, ReloadMetrics::default()).unwrap())
     }
 
-    fn client(&self, identity: Option<&str>) -> reqwest::Client {
+    /// How a client speaks TLS that trusts this issuer, with a certificate of `identity` where there is one.
+    fn client_config(&self, identity: Option<&str>) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -250,24 +256,20 @@ impl Pki {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let config = match identity.map(|name| self.issue(name)) {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                use rustls_pki_types::pem::PemObject as _;
-                let certificate =
-                    rustls_pki_types::CertificateDer::from_pem_slice(certificate.as_bytes())
-                        .unwrap();
-                let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-                builder
-                    .with_client_auth_cert(vec![certificate], key)
-                    .unwrap()
-            }
+        let Some((certificate, key)) = identity.map(|name| self.issue(name)) else {
+            return builder.with_no_client_auth();
         };
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .no_proxy()
-            .build()
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        builder
+            .with_client_auth_cert(vec![certificate], key)
             .unwrap()
+    }
+
+    fn client(&self, identity: Option<&str>) -> reqwest::Client {
+        let config = self.client_config(identity);
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(config);
+        builder.no_proxy().build().unwrap()
     }
 }
 
@@ -305,6 +307,46 @@ async fn tls_is_spoken_with_the_configured_certificate() {
     assert!(version_of(&pki.client(None), &running).await.is_none());
     assert!(version_of(&other.client(None), &running).await.is_some());
     assert_eq!(running.stop().await, Drained::Clean);
+}
+
+/// The protocol that TLS agrees on with a client that speaks both.
+async fn negotiated(pki: &Pki, running: &Running) -> (TlsStream<TcpStream>, Option<Vec<u8>>) {
+    let mut config = pki.client_config(None);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let stream = connector
+        .connect(name, running.connect().await)
+        .await
+        .unwrap();
+    let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+    (stream, protocol)
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_it_is_asked_for_and_configured() {
+    let pki = Pki::new("");
+    let running = Running::start(hello(), pki.open(), Limits::default()).await;
+    let (stream, protocol) = negotiated(&pki, &running).await;
+    assert_eq!(protocol.as_deref(), Some(&b"h2"[..]));
+    let executor = TokioExecutor::new();
+    let client = hyper::client::conn::http2::handshake(executor, TokioIo::new(stream));
+    let (mut client, connection) = client.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get(format!("https://{}/", running.address)).body(Body::empty());
+    let answer = client.send_request(request.unwrap()).await.unwrap();
+    let body = axum::body::to_bytes(Body::new(answer.into_body()), 100)
+        .await
+        .unwrap();
+    assert_eq!(&*body, b"127.0.0.1");
+    assert_eq!(running.stop().await, Drained::Clean);
+    let _ = timeout(PATIENCE, connection).await.unwrap();
+
+    let pki = Pki::new("http_server_config: {http2: false}\n");
+    let running = Running::start(hello(), pki.open(), Limits::default()).await;
+    let (_stream, protocol) = negotiated(&pki, &running).await;
+    assert_eq!(protocol.as_deref(), Some(&b"http/1.1"[..]));
+    running.stop().await;
 }
 
 #[tokio::test]
