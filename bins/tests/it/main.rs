@@ -1,0 +1,12 @@
+//! The programs as their users run them: real binaries, a mocked Aiven, a real Prometheus.
+//!
+//! One binary, so that the programs and these tests are linked once; a module for each thing a user relies on.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step fails the test; the lint's exemption doesn't reach functions beside tests"
+)]
+
+mod support;
+
+/// That the tests' own tools do what the tests take for granted.
+mod tools;
