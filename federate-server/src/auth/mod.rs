@@ -4,7 +4,7 @@
 //! what that principal may see is decided elsewhere.
 //!
 //! A bcrypt check takes tens of milliseconds of processor time on purpose, so:
-//! - verdicts are kept, failures as well, in a [cache](cache) whose key is a keyed hash over user, stored
+//! - verdicts are kept, failures as well, in a cache whose key is a keyed hash over user, stored
 //!   hash and password; a changed password needs no invalidation, its old verdicts just never match again;
 //! - one check runs at a time, on the blocking pool, and only [`MAX_WAITING`] requests wait for their
 //!   turn: the next is refused with [`AuthError::Busy`];

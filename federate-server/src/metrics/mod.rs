@@ -1,6 +1,6 @@
 //! The process's own metrics.
 //!
-//! [`ServerMetrics::register`] puts them into a registry that the caller owns; [`serve`] shows that registry at
+//! [`ServerMetrics::register`] puts them into a registry that the caller owns; the router shows that registry at
 //! `/metrics`. `prometheus-client` writes label values as they are, so only fixed or cleaned ones are used.
 
 mod exposition;
