@@ -75,7 +75,7 @@ pub(crate) fn pools() -> Vec<PoolStatus> {
         last_error: "connection refused".into(),
         health: TargetHealth::Down,
         last_scrape_duration: Duration::from_secs(1),
-        ..up.clone()
+        ..up
     };
     let unknown = TargetStatus {
         labels: Arc::new(labels(&[("instance", "10.0.0.1:9"), ("job", "later")])),
@@ -85,7 +85,7 @@ pub(crate) fn pools() -> Vec<PoolStatus> {
         last_scrape_ms: None,
         last_scrape_duration: Duration::ZERO,
         health: TargetHealth::Unknown,
-        ..up.clone()
+        ..up
     };
     vec![
         PoolStatus {
