@@ -73,8 +73,10 @@ fn fleet() -> (Arc<Store>, Vec<Box<dyn TargetSink>>, usize) {
         for (node, families) in captures.iter().enumerate() {
             let mut writer = store.open(Arc::new(target_labels(service, node)));
             let series = node_series(families, service, node);
-            let samples: Vec<_> =
-                series.iter().map(|(labels, value)| (writer.resolve(labels, None), *value)).collect();
+            let samples: Vec<_> = series
+                .iter()
+                .map(|(labels, value)| (writer.resolve(labels, None), *value))
+                .collect();
             count += samples.len();
             scrape(&mut *writer, NOW_MS, &samples);
             writers.push(writer);
@@ -84,7 +86,8 @@ fn fleet() -> (Arc<Store>, Vec<Box<dyn TargetSink>>, usize) {
 }
 
 fn ingest(criterion: &mut Criterion) {
-    let families = parse_families(CAPTURES[0].as_bytes(), Format::Text).expect("captures are valid");
+    let families =
+        parse_families(CAPTURES[0].as_bytes(), Format::Text).expect("captures are valid");
     let series = node_series(&families, 0, 0);
     let mut group = criterion.benchmark_group("store");
     group.throughput(Throughput::Elements(series.len() as u64));
@@ -92,16 +95,20 @@ fn ingest(criterion: &mut Criterion) {
         bencher.iter(|| {
             let store = Store::new(DEFAULT_LOOKBACK);
             let mut writer = store.open(Arc::new(target_labels(0, 0)));
-            let samples: Vec<_> =
-                series.iter().map(|(labels, value)| (writer.resolve(labels, None), *value)).collect();
+            let samples: Vec<_> = series
+                .iter()
+                .map(|(labels, value)| (writer.resolve(labels, None), *value))
+                .collect();
             scrape(&mut *writer, NOW_MS, &samples);
             black_box(store)
         });
     });
     let store = Store::new(DEFAULT_LOOKBACK);
     let mut writer = store.open(Arc::new(target_labels(0, 0)));
-    let samples: Vec<_> =
-        series.iter().map(|(labels, value)| (writer.resolve(labels, None), *value)).collect();
+    let samples: Vec<_> = series
+        .iter()
+        .map(|(labels, value)| (writer.resolve(labels, None), *value))
+        .collect();
     let mut at_ms = NOW_MS;
     group.bench_function("repeated scrape", |bencher| {
         bencher.iter(|| {
@@ -118,16 +125,27 @@ fn federate(criterion: &mut Criterion) {
     let names = "elasticsearch_(jvm_uptime_in_millis|os_cpu_percent|indices_docs_count)|disk_free|system_load1";
     let requests = [
         ("all series", r#"{job="aiven"}"#.to_owned()),
-        ("one service", r#"{aiven_service_name="prod-00000003"}"#.to_owned()),
+        (
+            "one service",
+            r#"{aiven_service_name="prod-00000003"}"#.to_owned(),
+        ),
         ("names by regex", format!(r#"{{__name__=~"{names}"}}"#)),
     ];
     let mut group = criterion.benchmark_group(format!("federate from {count} series"));
     for (what, selector) in requests {
         let selectors = [selector.parse::<Selector>().expect("a selector")];
         let encode = |accept| {
-            federation.encode(&selectors, Response::negotiate(accept), Timestamps::Written, NOW_MS)
+            federation.encode(
+                &selectors,
+                Response::negotiate(accept),
+                Timestamps::Written,
+                NOW_MS,
+            )
         };
-        for (format, accept) in [("text", ""), ("OpenMetrics", "application/openmetrics-text;version=1.0.0")] {
+        for (format, accept) in [
+            ("text", ""),
+            ("OpenMetrics", "application/openmetrics-text;version=1.0.0"),
+        ] {
             group.throughput(Throughput::Bytes(encode(accept).len() as u64));
             group.bench_function(format!("{what}, {format}"), |bencher| {
                 bencher.iter(|| black_box(encode(accept)));

@@ -23,8 +23,8 @@ use prom_model::exposition::negotiate;
 use prom_model::label::LabelSet;
 
 use self::body::{ContentEncoding, FederateBody};
-pub use self::encode::Timestamps;
 use self::encode::Exposition;
+pub use self::encode::Timestamps;
 use self::labels::Additions;
 use crate::api::Params;
 use crate::http::{AppState, plain};

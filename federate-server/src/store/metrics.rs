@@ -23,8 +23,16 @@ impl Collector for StoreMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let snapshot = self.0.snapshot();
         let gauges = [
-            ("store_series", "Series held, those that went stale lately included", snapshot.series_count()),
-            ("store_targets", "Targets that series are held of", snapshot.target_count()),
+            (
+                "store_series",
+                "Series held, those that went stale lately included",
+                snapshot.series_count(),
+            ),
+            (
+                "store_targets",
+                "Targets that series are held of",
+                snapshot.target_count(),
+            ),
         ];
         for (name, help, count) in gauges {
             let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));

@@ -211,22 +211,22 @@ impl Selection {
             let mut latest: Option<(i64, f64, Entry)> = None;
             for entry in &name.entries[from..cursor.entry] {
                 let column = &self.published[entry.target as usize].column;
-                if let Some((time, value)) = column.latest(entry.slot, self.now_ms) {
-                    if latest.is_none_or(|(newest, ..)| time > newest) {
-                        latest = Some((time, value, *entry));
-                    }
+                if let Some((time, value)) = column.latest(entry.slot, self.now_ms)
+                    && latest.is_none_or(|(newest, ..)| time > newest)
+                {
+                    latest = Some((time, value, *entry));
                 }
             }
-            if let Some((timestamp_ms, value, entry)) = latest {
-                if is_current(timestamp_ms, value, self.now_ms, self.lookback_ms) {
-                    let base = self.base(entry);
-                    return Some(Found {
-                        entry,
-                        base,
-                        value,
-                        timestamp_ms,
-                    });
-                }
+            if let Some((timestamp_ms, value, entry)) = latest
+                && is_current(timestamp_ms, value, self.now_ms, self.lookback_ms)
+            {
+                let base = self.base(entry);
+                return Some(Found {
+                    entry,
+                    base,
+                    value,
+                    timestamp_ms,
+                });
             }
         }
         None

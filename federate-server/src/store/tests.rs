@@ -332,7 +332,7 @@ fn series_labels(target: &LabelSet, series: usize) -> LabelSet {
     };
     labels.set("__name__", &format!("m{}", series % 5));
     labels.set("own", &(series / 5).to_string());
-    if series % 3 != 0 {
+    if !series.is_multiple_of(3) {
         labels.set("host", target.get("instance").unwrap_or_default());
     }
     if series % 11 == 1 {

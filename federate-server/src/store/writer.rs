@@ -129,10 +129,10 @@ impl Writer {
             let unshared = pending
                 .iter()
                 .filter(|new| best_base(table, &new.labels) == 0);
-            if let Some(labels) = shared_labels(unshared.map(|new| &new.labels)) {
-                if labels.len() > table.bases[0].labels.len() {
-                    table.bases.push(Arc::new(base(&self.interner, labels)));
-                }
+            if let Some(labels) = shared_labels(unshared.map(|new| &new.labels))
+                && labels.len() > table.bases[0].labels.len()
+            {
+                table.bases.push(Arc::new(base(&self.interner, labels)));
             }
         }
         for new in pending {
