@@ -22,17 +22,19 @@ const MAX_LINE: usize = 1 << 20;
 
 /// What a scrape's samples came to; also of a scrape that failed, up to where it failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Samples in the body.
-    pub(crate) scraped: u64,
+    pub scraped: u64,
     /// Those that relabelling left.
-    pub(crate) post_relabeling: u64,
+    pub post_relabeling: u64,
     /// Those of series that had none before.
-    pub(crate) series_added: u64,
-    /// Those that the sink refused, by reason.
-    pub(crate) out_of_order: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) out_of_bounds: u64,
+    pub series_added: u64,
+    /// Those refused since their series has a newer one.
+    pub out_of_order: u64,
+    /// Those refused since their series has another value at the same time.
+    pub duplicates: u64,
+    /// Those refused since they are too far in the future.
+    pub out_of_bounds: u64,
 }
 
 /// A body, and how it is to be read.

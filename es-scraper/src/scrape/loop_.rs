@@ -10,13 +10,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, tim
 use tracing::{debug, warn};
 
 use super::buffer::{Body, Buffers};
-use super::client::{Answer, Encoding, Scrape, Transport};
-use super::content_type;
+use super::client::{Answer, Scrape, Transport};
 use super::error::ScrapeError;
 use super::metrics::ScrapeMetrics;
 use super::rules::SampleRules;
 use super::workspace::{Workspace, Workspaces};
-use super::writer::{ScrapeTime, TargetWriter};
+use super::writer::{Received, ScrapeTime, TargetWriter};
 use crate::target::Target;
 
 /// Samples of a scrape that starts this late, and no later than a hundredth of the interval, get the
@@ -182,25 +181,23 @@ impl ScrapeLoop {
         let rules = &self.current.rules;
         let writer = &mut self.writer;
         let work = |workspace: &mut Workspace| {
-            let Workspace { inflater, memory } = workspace;
-            let unpacked = fetched.and_then(|answer| {
-                let body = match answer.encoding {
-                    Encoding::Identity => body.bytes(),
-                    Encoding::Gzip => inflater.inflate(body.bytes(), rules.body_limit())?,
-                };
-                // Prometheus doesn't ask what an empty body would have been.
-                let format = match body {
-                    [] => prom_model::exposition::Format::Text,
-                    _ => content_type::format(&answer.content_type, rules.fallback_format)?,
-                };
-                Ok((body, format))
-            });
+            let answer;
+            let fetched = match fetched {
+                Ok(fetched) => {
+                    answer = fetched;
+                    Ok(Received {
+                        answer: &answer,
+                        body: body.bytes(),
+                    })
+                }
+                Err(error) => Err(error),
+            };
             let mut duration = Duration::ZERO;
             let took = || {
                 duration = start.elapsed();
                 duration
             };
-            let (counts, result) = writer.write(time, unpacked, rules, memory, took);
+            let (counts, result) = writer.write(time, fetched, rules, workspace, took);
             (counts, result, duration)
         };
         let (counts, result, duration) = self.shared.workspaces.run(work).await;
@@ -261,7 +258,7 @@ impl ScrapeLoop {
         ticks.tick().await;
         sleep(interval / 10).await;
         let writer = &mut self.writer;
-        let end = |workspace: &mut Workspace| writer.end(at_ms, &mut workspace.memory);
+        let end = |workspace: &mut Workspace| writer.end(at_ms, workspace);
         self.shared.workspaces.run(end).await;
     }
 

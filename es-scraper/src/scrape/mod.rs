@@ -31,6 +31,7 @@ mod scraper;
 mod workspace;
 mod writer;
 
+pub use append::Counts;
 pub use buffer::{Body, Buffers};
 pub use client::{
     Answer, Compression, Encoding, HttpSettings, HttpTransport, Scrape, TlsSettings, Transport,
@@ -43,3 +44,5 @@ pub use metrics::ScrapeMetrics;
 pub use pool::JobSettings;
 pub use rules::SampleRules;
 pub use scraper::{ScrapeJob, Scraper, ScraperOptions, offset_seed};
+pub use workspace::Workspace;
+pub use writer::{Received, ScrapeTime, TargetWriter};

@@ -11,18 +11,26 @@ use super::inflate::Inflater;
 /// Inflated bodies up to this size find their memory already there.
 const KEPT_BODY: usize = 4 << 20;
 
-/// What one body after the other is inflated and parsed in.
-pub(crate) struct Workspace {
+/// Memory that one body after the other is inflated and parsed in, of whatever target.
+pub struct Workspace {
     pub(crate) inflater: Inflater,
     pub(crate) memory: PassMemory,
 }
 
 impl Workspace {
-    fn new() -> Self {
+    /// A workspace without memory, which comes with the first body.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             inflater: Inflater::new(),
             memory: PassMemory::default(),
         }
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -54,7 +62,7 @@ impl Workspaces {
         // Only fails once the semaphore is closed, which nobody does.
         let _permit = self.permits.acquire().await;
         let idle = self.lock().pop();
-        let mut workspace = idle.unwrap_or_else(Workspace::new);
+        let mut workspace = idle.unwrap_or_default();
         let result = work(&mut workspace);
         workspace.inflater.shrink_to(KEPT_BODY);
         workspace.memory.shrink();

@@ -10,9 +10,13 @@ use prom_model::sample::Sample;
 use prom_model::sink::{SeriesRef, TargetSink};
 
 use super::append::{Counts, Exposition, append};
-use super::cache::{PassMemory, SeriesCache};
+use super::cache::SeriesCache;
+use super::client::{Answer, Encoding};
+use super::content_type;
 use super::error::ScrapeError;
+use super::inflate::Inflater;
 use super::rules::SampleRules;
+use super::workspace::Workspace;
 
 /// The series that tell of each scrape, in the order in which Prometheus writes them.
 const REPORT: [&str; 5] = [
@@ -23,17 +27,28 @@ const REPORT: [&str; 5] = [
     "scrape_series_added",
 ];
 
-/// When a scrape was made.
+/// When a scrape was made, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ScrapeTime {
-    /// Timestamp of its samples, in milliseconds since the Unix epoch.
-    pub(crate) at_ms: i64,
-    /// The clock now.
-    pub(crate) now_ms: i64,
+pub struct ScrapeTime {
+    /// Timestamp of its samples.
+    pub at_ms: i64,
+    /// The clock now: samples far ahead of it are refused.
+    pub now_ms: i64,
 }
 
-/// Writes the scrapes of one target.
-pub(crate) struct TargetWriter {
+/// What was fetched of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received<'a> {
+    /// How the body is packed, and its format.
+    pub answer: &'a Answer,
+    /// The body as it was received.
+    pub body: &'a [u8],
+}
+
+/// Writes the scrapes of one target into a sink, however they are fetched.
+///
+/// It remembers of a body where which series stands, so that the next one costs little where it is alike.
+pub struct TargetWriter {
     sink: Box<dyn TargetSink>,
     labels: Arc<LabelSet>,
     cache: SeriesCache,
@@ -41,7 +56,9 @@ pub(crate) struct TargetWriter {
 }
 
 impl TargetWriter {
-    pub(crate) fn new(sink: Box<dyn TargetSink>, labels: Arc<LabelSet>) -> Self {
+    /// A writer for the target with `labels`, as yet without a scrape.
+    #[must_use]
+    pub fn new(sink: Box<dyn TargetSink>, labels: Arc<LabelSet>) -> Self {
         Self {
             sink,
             labels,
@@ -50,24 +67,28 @@ impl TargetWriter {
         }
     }
 
-    /// The rules have changed in what they make of labels.
-    pub(crate) fn forget_texts(&mut self) {
+    /// Has to be called where the rules have changed in what they make of labels.
+    pub fn forget_texts(&mut self) {
         self.cache.forget_texts();
     }
 
     /// Writes a scrape: the samples of a body, or none of them where it failed, what has ended, and the report.
     /// All of it becomes visible at once. `took` is asked when all else is done.
-    pub(crate) fn write(
+    ///
+    /// Beside what the scrape came to the answer says why it failed, be it in fetching or here.
+    pub fn write(
         &mut self,
         time: ScrapeTime,
-        fetched: Result<(&[u8], Format), ScrapeError>,
+        fetched: Result<Received<'_>, ScrapeError>,
         rules: &SampleRules,
-        memory: &mut PassMemory,
+        workspace: &mut Workspace,
         took: impl FnOnce() -> Duration,
     ) -> (Counts, Result<(), ScrapeError>) {
         let sink = &mut *self.sink;
         sink.begin(time.at_ms);
-        let (counts, result, ended) = match fetched {
+        let Workspace { inflater, memory } = workspace;
+        let unpacked = fetched.and_then(|fetched| unpack(fetched, rules, inflater));
+        let (counts, result, ended) = match unpacked {
             Ok((body, format)) => {
                 let exposition = Exposition {
                     body,
@@ -107,10 +128,10 @@ impl TargetWriter {
     }
 
     /// The target is gone: all of its series end at `at_ms`, those of the report among them.
-    pub(crate) fn end(&mut self, at_ms: i64, memory: &mut PassMemory) {
+    pub fn end(&mut self, at_ms: i64, workspace: &mut Workspace) {
         let sink = &mut *self.sink;
         sink.begin(at_ms);
-        let ended = self.cache.end_all(memory);
+        let ended = self.cache.end_all(&mut workspace.memory);
         let report = report_series(&mut self.report, sink, &self.labels);
         for series in ended.stale.iter().chain(&report) {
             append_if_newer(sink, *series, Sample::stale());
@@ -125,6 +146,24 @@ impl fmt::Debug for TargetWriter {
             .field("labels", &self.labels)
             .finish_non_exhaustive()
     }
+}
+
+fn unpack<'a>(
+    fetched: Received<'a>,
+    rules: &SampleRules,
+    inflater: &'a mut Inflater,
+) -> Result<(&'a [u8], Format), ScrapeError> {
+    let Received { answer, body } = fetched;
+    let body = match answer.encoding {
+        Encoding::Identity => body,
+        Encoding::Gzip => inflater.inflate(body, rules.body_limit())?,
+    };
+    let format = match body {
+        // Prometheus doesn't ask what an empty body would have been.
+        [] => Format::Text,
+        _ => content_type::format(&answer.content_type, rules.fallback_format)?,
+    };
+    Ok((body, format))
 }
 
 /// What the scraper itself has to say of a series gives way to what the target says, and to a

@@ -11,6 +11,7 @@ mod file_sd;
 mod http_sd;
 mod inputs;
 mod recording;
+mod scrape_client;
 mod scrape_faults;
 mod scrape_loop;
 mod scraping;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fixtures::node::{Fault, Node, Transport};
 use fixtures::{MockAiven, wait_until};
+use prom_model::metadata::MetricType;
 use prom_model::sample::Sample;
 use prom_model::target::{Access, BasicAuth, ServerIdentity, TargetGroup, TargetHealth};
 
@@ -13,7 +14,6 @@ use crate::scraping::Job;
 /// Long enough for a busy machine; nothing waits that long for what does happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(300);
-const TIMEOUT: Duration = Duration::from_millis(250);
 const EXPOSITION: &str = "# TYPE a gauge\na{x=\"1\"} 1\nb 2\n";
 
 /// How the nodes of the mock are reached.
@@ -60,6 +60,10 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
+        Self::start_with(INTERVAL, 1 << 20).await
+    }
+
+    async fn start_with(interval: Duration, body_size_limit: u64) -> Self {
         let aiven = MockAiven::builder()
             .services(1)
             .nodes(2)
@@ -67,9 +71,9 @@ impl Cluster {
             .await
             .unwrap();
         let [sick, well] = <[Node; 2]>::try_from(aiven.nodes()).unwrap();
-        let mut job = Job::over_http(INTERVAL, TIMEOUT);
+        let mut job = Job::over_http(interval, interval.mul_f64(0.9));
         job.settings.targets.scheme = "https".to_owned();
-        job.settings.samples.body_size_limit = 1 << 20;
+        job.settings.samples.body_size_limit = body_size_limit;
         let access = Arc::new(NodeAccess::new(&aiven, &sick));
         let group = TargetGroup {
             targets: [&sick, &well]
@@ -186,6 +190,21 @@ async fn faulty_answers_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_well_is_scraped_with_its_metadata() {
+    let cluster = Cluster::start().await;
+    let recording = &cluster.job.recording;
+    assert_eq!(recording.families()["a"].metric_type, MetricType::Gauge);
+    let series = format!(
+        "a{{instance=\"{}\", job=\"j\", x=\"1\"}}",
+        cluster.sick.address()
+    );
+    assert_eq!(recording.members()[&series], "a");
+    let scrapes = cluster.sick.scrapes();
+    assert_eq!(scrapes[0].header("accept-encoding"), Some("gzip"));
+    assert_eq!(cluster.sick.connection_count(), 1);
+}
+
+#[tokio::test]
 async fn too_much_is_cut_off() {
     let cluster = Cluster::start().await;
     let limit = "body size limit exceeded";
@@ -198,11 +217,7 @@ async fn too_much_is_cut_off() {
 
 #[tokio::test]
 async fn a_line_of_ten_megabytes_is_too_long_whatever_the_limit() {
-    let mut cluster = Cluster::start().await;
-    cluster.job.settings.samples.body_size_limit = 64 << 20;
-    cluster.job.settings.targets.scrape_interval = Duration::from_secs(2);
-    cluster.job.settings.targets.scrape_timeout = Duration::from_secs(2);
-    cluster.job.apply();
+    let cluster = Cluster::start_with(Duration::from_secs(2), 64 << 20).await;
     cluster.sick.fail(Fault::long_line());
     cluster.wait_for("line is longer than 1048576 bytes").await;
     cluster.assert_ended("long line");

@@ -146,12 +146,11 @@ fn drive(driver: &mut Option<Driver>, context: &mut Context<'_>) {
 }
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream, ScrapeError> {
-    let mut addresses = lookup_host((host, port))
+    let addresses = lookup_host((host, port))
         .await
-        .map_err(|_| ScrapeError::Lookup { host: host.into() })?
-        .peekable();
+        .map_err(|_| ScrapeError::Lookup { host: host.into() })?;
     let mut failed = None;
-    while let Some(address) = addresses.next() {
+    for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // Requests are one small write each, which must not wait for more.

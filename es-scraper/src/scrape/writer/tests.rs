@@ -14,9 +14,9 @@ use crate::scrape::recording::Recording;
 struct Scraped {
     recording: Recording,
     writer: TargetWriter,
-    memory: PassMemory,
+    workspace: Workspace,
     rules: SampleRules,
-    format: Format,
+    content_type: &'static str,
     at_ms: i64,
 }
 
@@ -31,9 +31,9 @@ impl Scraped {
         Self {
             writer: TargetWriter::new(recording.open(Arc::clone(&labels)), labels),
             recording,
-            memory: PassMemory::default(),
+            workspace: Workspace::new(),
             rules,
-            format: Format::Text,
+            content_type: "text/plain",
             at_ms: 0,
         }
     }
@@ -44,11 +44,18 @@ impl Scraped {
             at_ms: self.at_ms,
             now_ms: self.at_ms,
         };
-        let fetched = fetched.map(|body| (body.as_bytes(), self.format));
+        let answer = Answer {
+            content_type: self.content_type.to_owned(),
+            ..Answer::default()
+        };
+        let fetched = fetched.map(|body| Received {
+            answer: &answer,
+            body: body.as_bytes(),
+        });
         let took = || Duration::from_millis(250);
         let (_, result) = self
             .writer
-            .write(time, fetched, &self.rules, &mut self.memory, took);
+            .write(time, fetched, &self.rules, &mut self.workspace, took);
         let commits = self.recording.commits();
         let commit = commits.last().unwrap();
         assert_eq!(commit.at_ms, self.at_ms);
@@ -432,7 +439,7 @@ fn a_target_may_expose_what_is_reported_of_it() {
 fn the_end_of_a_target_ends_its_report_too() {
     let mut target = Scraped::new(SampleRules::default());
     target.write(Ok("a 1\nb 1 500\n"));
-    target.writer.end(2000, &mut target.memory);
+    target.writer.end(2000, &mut target.workspace);
     let commit = target.recording.commits().remove(1);
     assert_eq!(
         commit.lines(|_| true),
@@ -443,6 +450,12 @@ fn the_end_of_a_target_ends_its_report_too() {
          scrape_series_added{job=\"j\"} stale\n\
          up{job=\"j\"} stale\n"
     );
+    let Scraped {
+        recording, writer, ..
+    } = target;
+    assert_eq!(recording.writers(), 1);
+    drop(writer);
+    assert_eq!(recording.writers(), 0);
 }
 
 #[test]
@@ -506,7 +519,7 @@ fn another_type_makes_another_series_of_a_bucket() {
 #[test]
 fn open_metrics_bodies_are_known_again() {
     let mut target = Scraped::new(SampleRules::default());
-    target.format = Format::OpenMetrics;
+    target.content_type = "application/openmetrics-text";
     let body = "# TYPE a counter\n# UNIT a_seconds seconds\n# HELP a Help.\na_total 1 0.5\nb 2 # {x=\"y\"} 1\n# EOF\n";
     let body = &body.replace("# UNIT a_seconds seconds\n", "");
     for added in ["2.0", "0.0", "0.0"] {
