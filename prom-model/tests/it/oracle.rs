@@ -1,38 +1,44 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use prom_model::exposition::{Entry, Format, Parser, parse_families};
+use prom_model::exposition::{Entry, Format, Parser, encode_protobuf, parse_families};
 use prom_model::label::LabelSet;
+use prom_model::sample::NORMAL_NAN_BITS;
 
 use crate::cases::{self, Since};
+use crate::prometheus::Prometheus;
 
 /// Target label that holds the number of the body.
 const CASE: &str = "oracle_case";
 
-/// Serves every body to a Prometheus, `$PROMETHEUS` or the one on the path, and compares which of them are
-/// scraped and what they give.
+/// Serves every body to a Prometheus and compares which of them are scraped, and what they give.
 ///
 /// Of a Prometheus 2 only the bodies that it is known to see the same way are asked.
 #[test]
 #[ignore = "needs prometheus on PATH"]
 fn prometheus_agrees() {
-    let program = std::env::var("PROMETHEUS").unwrap_or_else(|_| "prometheus".to_owned());
-    let version = Command::new(&program).arg("--version").output().unwrap();
-    let is_3 = String::from_utf8_lossy(&version.stdout).contains("version 3.");
-    let mut bodies: Vec<(Format, Vec<u8>)> = cases::all()
-        .into_iter()
-        .filter(|case| is_3 || case.since == Since::Always)
+    let folder = tempfile::tempdir().unwrap();
+    let is_3 = Prometheus::start(folder.path(), "{}").major() >= 3;
+    let cases = cases::all().into_iter();
+    let cases = cases.filter(|case| is_3 || case.since == Since::Always);
+    let mut bodies: Vec<_> = cases
         .map(|case| (case.format, case.body.to_vec()))
         .collect();
     if is_3 {
         bodies.extend(mutants());
     }
+    let address = serve(
+        bodies
+            .iter()
+            .map(|(format, body)| (content_type(*format), body.clone()))
+            .collect(),
+    );
+    let prometheus = Prometheus::start(folder.path(), &config(&address, bodies.len()));
+    let seen = wait_for_all(&prometheus, bodies.len());
 
-    let seen = Prometheus::start(&program, &bodies).wait_for_all(bodies.len());
     let differences: Vec<String> = bodies
         .iter()
         .enumerate()
@@ -54,6 +60,26 @@ fn prometheus_agrees() {
     );
 }
 
+/// Prometheus reads the protobuf encoding of families as it would read their text.
+#[test]
+#[ignore = "needs prometheus on PATH"]
+fn prometheus_reads_our_protobuf() {
+    let text: &[u8] = b"# HELP a_total A.\n# TYPE a_total counter\na_total{b=\"c\"} 2\na_total 3\n\
+        # TYPE g gauge\ng NaN\ng{h=\"\xc3\xa4\"} -1.5\nlone 1e300\n\
+        # TYPE h histogram\nh_bucket{le=\"0.1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 0.5\nh_count 2\n\
+        h_bucket{le=\"7\",broken=\"yes\"} 1\nh_count{broken=\"yes\"} 2\n\
+        # TYPE s summary\ns{quantile=\"0.5\"} 7\ns_sum 1\ns_count 2\ns_sum{broken=\"yes\"} 2\n";
+    let families = parse_families(text, Format::Text).unwrap();
+    let mut body = Vec::new();
+    encode_protobuf(&families, &mut body);
+    let folder = tempfile::tempdir().unwrap();
+    let content_type = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let address = serve(vec![(content_type, body)]);
+    let prometheus = Prometheus::start(folder.path(), &config(&address, 1));
+    let mut theirs = wait_for_all(&prometheus, 1);
+    assert_eq!(theirs.remove(&0), Some(our_samples(text, Format::Text)));
+}
+
 /// Samples of a scrape by their labels; `None` where it fails.
 type Samples = Option<BTreeMap<String, u64>>;
 
@@ -72,9 +98,13 @@ fn our_samples(body: &[u8], format: Format) -> Samples {
     Some(samples)
 }
 
-/// The bits of `value`; Prometheus' text output doesn't tell the zeros apart.
+/// The bits of `value`, those of every NaN the same.
 fn comparable(value: f64) -> u64 {
-    (value + 0.0).to_bits()
+    if value.is_nan() {
+        NORMAL_NAN_BITS
+    } else {
+        value.to_bits()
+    }
 }
 
 /// Bodies with one to three bytes changed, the same ones on every run.
@@ -130,127 +160,82 @@ fn mutants() -> Vec<(Format, Vec<u8>)> {
     mutants
 }
 
-/// A Prometheus that scrapes the bodies.
-struct Prometheus {
-    process: Child,
-    address: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::Text => "text/plain; version=0.0.4",
+        Format::OpenMetrics => "application/openmetrics-text; version=1.0.0",
     }
 }
 
-impl Prometheus {
-    fn start(program: &str, bodies: &[(Format, Vec<u8>)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let targets = serve(bodies.to_vec());
-        let mut config = String::from(
-            "global: {scrape_interval: 10s, scrape_timeout: 10s}\n\
-             scrape_configs:\n- job_name: oracle\n  honor_timestamps: false\n  static_configs:\n",
-        );
-        for number in 0..bodies.len() {
-            writeln!(
-                config,
-                "  - {{targets: ['{targets}'], labels: {{__metrics_path__: '/{number}', {CASE}: '{number}'}}}}"
-            )
-            .unwrap();
-        }
-        let config_file = folder.path().join("prometheus.yml");
-        std::fs::write(&config_file, config).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        let process = Command::new(program)
-            .arg(format!("--config.file={}", config_file.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.path().join("data").display()
-            ))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            process,
-            address,
-            _folder: folder,
-        }
+/// A configuration that scrapes `count` bodies at `address`.
+fn config(address: &str, count: usize) -> String {
+    let mut config = String::from(
+        "global: {scrape_interval: 10s, scrape_timeout: 10s}\n\
+         scrape_configs:\n- job_name: oracle\n  honor_timestamps: false\n  static_configs:\n",
+    );
+    for number in 0..count {
+        let labels = format!("{{__metrics_path__: '/{number}', {CASE}: '{number}'}}");
+        writeln!(config, "  - {{targets: ['{address}'], labels: {labels}}}").unwrap();
     }
+    config
+}
 
-    /// What every body gave, once each has been scraped.
-    fn wait_for_all(&self, count: usize) -> HashMap<usize, Samples> {
-        let patience = Instant::now();
-        loop {
-            let seen = self
-                .federate()
-                .map(|body| by_case(&body))
-                .unwrap_or_default();
-            if seen.len() == count {
-                return seen;
-            }
-            let waited = patience.elapsed();
-            assert!(
-                waited < Duration::from_secs(120),
-                "{} of {count}",
-                seen.len()
-            );
-            std::thread::yield_now();
+/// What every body gave, once each has been scraped.
+fn wait_for_all(prometheus: &Prometheus, count: usize) -> HashMap<usize, Samples> {
+    let start = Instant::now();
+    loop {
+        let query = format!("{{{CASE}!=\"\"}}");
+        let (status, answer) = prometheus.post("/api/v1/query", &[("query", &query)]);
+        assert_eq!(status, 200, "{answer}");
+        let seen = by_case(&answer);
+        if seen.len() == count {
+            return seen;
         }
-    }
-
-    fn federate(&self) -> Option<Vec<u8>> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        let selector = "%7Boracle_case%21%3D%22%22%7D";
-        write!(
-            stream,
-            "GET /federate?match[]={selector} HTTP/1.0\r\nAccept: text/plain;version=0.0.4;escaping=allow-utf-8\r\n\r\n"
-        )
-        .ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let body = answer.windows(4).position(|end| end == b"\r\n\r\n")?;
-        answer
-            .starts_with(b"HTTP/1.0 200")
-            .then(|| answer.split_off(body + 4))
+        let patience = Duration::from_secs(120);
+        assert!(start.elapsed() < patience, "{} of {count}", seen.len());
+        std::thread::yield_now();
     }
 }
 
-fn by_case(body: &[u8]) -> HashMap<usize, Samples> {
-    let mut seen: HashMap<usize, Samples> = HashMap::new();
-    let series: Vec<_> = parse_families(body, Format::Text)
+fn by_case(answer: &str) -> HashMap<usize, Samples> {
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+    let series = answer["data"]["result"]
+        .as_array()
         .unwrap()
-        .into_iter()
-        .flat_map(|family| family.samples)
-        .collect();
-    for (labels, sample) in &series {
-        if labels.metric_name() == "up" {
-            let samples = (sample.value > 0.0).then(BTreeMap::new);
-            seen.insert(labels.get(CASE).unwrap().parse().unwrap(), samples);
-        }
+        .iter()
+        .map(|series| {
+            let labels = series["metric"].as_object().unwrap();
+            let labels = labels
+                .iter()
+                .map(|(name, value)| (name, value.as_str().unwrap()));
+            let value: f64 = series["value"][1].as_str().unwrap().parse().unwrap();
+            (labels.collect::<LabelSet>(), value)
+        });
+    let (ups, series): (Vec<_>, Vec<_>) =
+        series.partition(|(labels, _)| labels.metric_name() == "up");
+    let number = |labels: &LabelSet| labels.get(CASE).unwrap().parse::<usize>().unwrap();
+
+    let mut seen: HashMap<usize, Samples> = HashMap::new();
+    for (labels, up) in &ups {
+        seen.insert(number(labels), (*up > 0.0).then(BTreeMap::new));
     }
-    for (mut labels, sample) in series {
-        let name = labels.metric_name();
-        let number = labels.get(CASE).unwrap().parse().unwrap();
-        if name == "up" || name.starts_with("scrape_") {
+    for (mut labels, value) in series {
+        let case = number(&labels);
+        if labels.metric_name().starts_with("scrape_") {
             continue;
         }
         for own in [CASE, "job", "instance"] {
             labels.remove(own);
         }
-        if let Some(Some(samples)) = seen.get_mut(&number) {
-            samples.insert(labels.to_string(), comparable(sample.value));
+        if let Some(Some(samples)) = seen.get_mut(&case) {
+            samples.insert(labels.to_string(), comparable(value));
         }
     }
     seen
 }
 
 /// Serves body `N` at `/N` for as long as the test runs.
-fn serve(bodies: Vec<(Format, Vec<u8>)>) -> String {
+fn serve(bodies: Vec<(&'static str, Vec<u8>)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -262,12 +247,8 @@ fn serve(bodies: Vec<(Format, Vec<u8>)>) -> String {
                 .split(['/', ' '])
                 .nth(2)
                 .and_then(|path| path.parse::<usize>().ok());
-            let Some((format, body)) = number.and_then(|number| bodies.get(number)) else {
+            let Some((content_type, body)) = number.and_then(|number| bodies.get(number)) else {
                 continue;
-            };
-            let content_type = match format {
-                Format::Text => "text/plain; version=0.0.4",
-                Format::OpenMetrics => "application/openmetrics-text; version=1.0.0",
             };
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
