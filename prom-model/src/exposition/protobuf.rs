@@ -78,6 +78,9 @@ fn encode_composite<'a>(
         });
         groups[at].add(part, series);
     }
+    for group in &mut groups {
+        group.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
     let (whole, broken): (Vec<Group<'a>>, Vec<Group<'a>>) =
         groups.into_iter().partition(|group| group.is_whole(kind));
     rest.extend(broken.into_iter().flat_map(|group| group.series));
@@ -196,10 +199,7 @@ impl<'a> Group<'a> {
     fn add(&mut self, part: Part, series: &'a (LabelSet, Sample)) {
         self.series.push(series);
         match part {
-            Part::Point(bound, value) => {
-                let at = self.points.partition_point(|(other, _)| *other < bound);
-                self.points.insert(at, (bound, value));
-            }
+            Part::Point(bound, value) => self.points.push((bound, value)),
             Part::Sum(sum) => self.sums.push(sum),
             Part::Count(count) => self.counts.push(count),
         }

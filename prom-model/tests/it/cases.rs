@@ -165,6 +165,7 @@ const TEXT: &[Row] = &[
     (b"a{\"\"=\"d\"} 1\n", Failure, Always),
     (b"a{\"\"=\"\"} 1\n", Series(&["a 1"]), Prometheus3),
     (b"a{\"b\xff\"=\"d\"} 1\n", Failure, Always),
+    (b"a{\"b\xff\"=\"\"} 1\n", Series(&["a 1"]), Prometheus3),
     // Not meant to be: the letters are those that quotes would be cut off from.
     (b"{abc} 1\n", Series(&["b 1"]), Prometheus3),
     (b"{ab} 1\n", Failure, Always),

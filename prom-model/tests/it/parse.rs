@@ -293,3 +293,19 @@ fn known_lines_restore_the_type() {
     let mut parser = Parser::new(b"# TYPE a summary", Format::Text);
     assert!(!parser.skip_known_lines(16, MetricType::Summary));
 }
+
+/// What a hostile target can put on a line costs about as much for each byte as an honest one's.
+#[test]
+fn a_line_of_many_labels_is_no_trap() {
+    const COUNT: usize = 200_000;
+    let mut body = String::from("a{");
+    for number in (0..COUNT).rev() {
+        body += &format!("l{number:06}=\"v\",");
+    }
+    body += "} 1\n";
+    let mut parser = Parser::new(body.as_bytes(), Format::Text);
+    assert!(matches!(parser.next_entry(), Ok(Some(Entry::Series(_)))));
+    let mut labels = LabelSet::new();
+    parser.labels(&mut labels).unwrap();
+    assert_eq!(labels.len(), COUNT + 1);
+}

@@ -46,19 +46,18 @@ impl Response {
     /// range before it in that order; unless given, names are escaped to underscores.
     #[must_use]
     pub fn negotiate(accept: &str) -> Self {
-        let mut escaping = Escaping::default();
-        for range in ranges(accept) {
-            if let Some(scheme) = range.parameter("escaping").and_then(Escaping::from_name) {
-                escaping = scheme;
-            }
-            if let Some(format) = range.format() {
-                return Self { format, escaping };
-            }
-        }
-        Self {
+        best(accept, |_| true).unwrap_or_else(|escaping| Self {
             format: ResponseFormat::Text,
             escaping,
-        }
+        })
+    }
+
+    /// As [`Response::negotiate`] for an answer that OpenMetrics can't express without loss; `None` where the client accepts
+    /// nothing else.
+    #[must_use]
+    pub fn negotiate_without_openmetrics(accept: &str) -> Option<Self> {
+        let is_other = |format: ResponseFormat| format.text_format() != Some(Format::OpenMetrics);
+        best(accept, is_other).ok()
     }
 
     /// The `Content-Type` of the answer.
@@ -78,6 +77,20 @@ impl Response {
         };
         format!("{media_type}; escaping={}", self.escaping.as_str())
     }
+}
+
+/// The best of the formats that `accept` names and `is_allowed` lets pass; without any, the last escaping it names.
+fn best(accept: &str, is_allowed: impl Fn(ResponseFormat) -> bool) -> Result<Response, Escaping> {
+    let mut escaping = Escaping::default();
+    for range in ranges(accept) {
+        if let Some(scheme) = range.parameter("escaping").and_then(Escaping::from_name) {
+            escaping = scheme;
+        }
+        if let Some(format) = range.format().filter(|format| is_allowed(*format)) {
+            return Ok(Response { format, escaping });
+        }
+    }
+    Err(escaping)
 }
 
 /// One of an `Accept` header's media ranges.
@@ -186,6 +199,25 @@ mod tests {
         let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
         f(&format!("{protobuf};q=0.7,{ACCEPT}"), Protobuf, Underscores);
         f(&protobuf.replace("delimited", "text"), Text, Underscores);
+    }
+
+    #[test]
+    fn openmetrics_can_be_left_out() {
+        let f = |accept: &str, want| {
+            let response = Response::negotiate_without_openmetrics(accept);
+            assert_eq!(response.map(|it| it.format), want, "{accept}");
+        };
+        let openmetrics = "application/openmetrics-text;version=1.0.0";
+        f(ACCEPT, Some(ResponseFormat::Text));
+        f(openmetrics, None);
+        f("", None);
+        f(
+            &format!("{openmetrics},*/*;q=0.1"),
+            Some(ResponseFormat::Text),
+        );
+        f(&format!("{openmetrics},text/plain;q=0"), None);
+        let escaping = Response::negotiate_without_openmetrics(ACCEPT).map(|it| it.escaping);
+        assert_eq!(escaping, Some(Escaping::AllowUtf8));
     }
 
     #[test]
