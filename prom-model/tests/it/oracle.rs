@@ -9,7 +9,7 @@ use prom_model::label::LabelSet;
 use prom_model::sample::NORMAL_NAN_BITS;
 
 use crate::cases::{self, Since};
-use crate::prometheus::Prometheus;
+use crate::prometheus::{Method, Prometheus};
 
 /// Target label that holds the number of the body.
 const CASE: &str = "oracle_case";
@@ -185,7 +185,7 @@ fn wait_for_all(prometheus: &Prometheus, count: usize) -> HashMap<usize, Samples
     let start = Instant::now();
     loop {
         let query = format!("{{{CASE}!=\"\"}}");
-        let (status, answer) = prometheus.post("/api/v1/query", &[("query", &query)]);
+        let (status, answer) = prometheus.ask(Method::Get, "/api/v1/query", &[("query", &query)]);
         assert_eq!(status, 200, "{answer}");
         let seen = by_case(&answer);
         if seen.len() == count {
