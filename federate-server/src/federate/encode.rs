@@ -70,6 +70,23 @@ impl Exposition {
         self.series_count
     }
 
+    /// Whether each type can be told in OpenMetrics, in which a counter's name ends in `_total`.
+    pub(crate) fn suits_openmetrics(&self) -> bool {
+        self.families.iter().all(|family| {
+            let (_, told) = self.header_of(family, Format::OpenMetrics);
+            family.metadata.metric_type != MetricType::Counter || told == MetricType::Counter
+        })
+    }
+
+    /// Writes in this style, as long as nothing has been written.
+    pub(crate) const fn set_style(&mut self, style: Response) {
+        self.style = style;
+    }
+
+    pub(crate) const fn style(&self) -> Response {
+        self.style
+    }
+
     /// Appends to `out` until it holds `limit` bytes, or a little more: a series is written whole, and
     /// of protobuf a family. Tells whether there is more to come.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
@@ -138,23 +155,27 @@ impl Exposition {
     }
 
     fn write_family_header(&self, format: Format, out: &mut Vec<u8>) {
-        let Family { name, metadata, .. } = &self.families[self.family];
-        let (mut header, mut metric_type) = exposition::header(name, metadata.metric_type, format);
-        if header != &**name
-            && self
-                .selection
-                .names()
-                .iter()
-                .any(|selected| *selected.name == *header)
-        {
-            // The family without its suffix would be that of another metric.
-            (header, metric_type) = (name, MetricType::Unknown);
-        }
+        let family = &self.families[self.family];
+        let (header, metric_type) = self.header_of(family, format);
+        let metadata = &family.metadata;
         let header = self.style.escaping.metric_name(header);
         exposition::write_header(out, format, &header, metric_type, &metadata.help);
         if format == Format::OpenMetrics {
             exposition::write_unit(out, &header, &metadata.unit);
         }
+    }
+
+    /// Name and type to describe `family` by.
+    fn header_of<'a>(&self, family: &'a Family, format: Format) -> (&'a str, MetricType) {
+        let Family { name, metadata, .. } = family;
+        let (header, metric_type) = exposition::header(name, metadata.metric_type, format);
+        let names = self.selection.names();
+        let is_taken = |header: &str| names.binary_search_by(|it| (*it.name).cmp(header)).is_ok();
+        if header != &**name && is_taken(header) {
+            // The family without its suffix would be that of another metric.
+            return (name, MetricType::Unknown);
+        }
+        (header, metric_type)
     }
 
     /// Appends the family under way as one protobuf message.

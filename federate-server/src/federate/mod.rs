@@ -19,7 +19,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use prom_model::exposition::negotiate;
+use prom_model::exposition::{Format, negotiate};
 use prom_model::label::LabelSet;
 
 use self::body::{ContentEncoding, FederateBody};
@@ -102,7 +102,7 @@ pub(crate) async fn serve(State(state): State<AppState>, request: Request) -> Re
 async fn answer(state: &AppState, request: Request) -> Result<Response, String> {
     let start = Instant::now();
     let is_head = request.method() == Method::HEAD;
-    let style = negotiate::Response::negotiate(&list(request.headers(), &ACCEPT));
+    let accept = list(request.headers(), &ACCEPT);
     let encoding = content_encoding(&list(request.headers(), &ACCEPT_ENCODING));
     let params = Params::read(request).await;
     params.strict().map_err(|err| err.to_string())?;
@@ -116,13 +116,20 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
             ));
         }
     };
-    let headers = answer_headers(style, encoding);
+    let style = negotiate::Response::negotiate(&accept);
+    let now_ms = (state.now_ms)();
+    let mut exposition = state
+        .federation
+        .exposition(&selectors, style, timestamps, now_ms);
+    if style.format.text_format() == Some(Format::OpenMetrics) && !exposition.suits_openmetrics() {
+        // Prometheus prefers OpenMetrics, and would take counters for series of unknown type.
+        let other = negotiate::Response::negotiate_without_openmetrics(&accept);
+        exposition.set_style(other.unwrap_or(style));
+    }
+    let headers = answer_headers(exposition.style(), encoding);
     if is_head {
         return Ok(headers.into_response());
     }
-    let exposition = state
-        .federation
-        .exposition(&selectors, style, timestamps, (state.now_ms)());
     let body = FederateBody::new(exposition, encoding, state.metrics.federate.clone(), start);
     Ok((headers, axum::body::Body::new(body)).into_response())
 }
