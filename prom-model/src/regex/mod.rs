@@ -32,9 +32,6 @@ mod relabel;
 mod shape;
 mod template;
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::sync::Arc;
 

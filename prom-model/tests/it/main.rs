@@ -14,3 +14,5 @@ mod parse;
 mod prometheus;
 /// What holds for any input.
 mod properties;
+/// RE2 expressions, by table and by property.
+mod regex;

@@ -6,6 +6,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+/// How a form is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
 /// A running Prometheus. It ends with this value.
 pub(crate) struct Prometheus {
     process: Child,
@@ -68,17 +75,13 @@ impl Prometheus {
         self.major
     }
 
-    /// Status and body of the answer to a form posted to `path`.
-    pub(crate) fn post(&self, path: &str, form: &[(&str, &str)]) -> (u16, String) {
-        self.request("POST", path, &encode(form))
-    }
-
-    /// Status and body of the answer to a GET of `path` with a query.
-    pub(crate) fn get(&self, path: &str, query: &[(&str, &str)]) -> (u16, String) {
-        self.request("GET", &format!("{path}?{}", encode(query)), "")
-    }
-
-    fn request(&self, method: &str, target: &str, body: &str) -> (u16, String) {
+    /// Status and body of the answer to a form sent to `path`.
+    pub(crate) fn ask(&self, method: Method, path: &str, form: &[(&str, &str)]) -> (u16, String) {
+        let form = encode(form);
+        let (method, target, body) = match method {
+            Method::Get => ("GET", format!("{path}?{form}"), ""),
+            Method::Post => ("POST", path.to_owned(), &*form),
+        };
         let mut stream = TcpStream::connect(&self.address).expect("prometheus listens");
         let length = body.len();
         let head = format!(
