@@ -10,3 +10,6 @@ mod support;
 
 /// That the tests' own tools do what the tests take for granted.
 mod tools;
+
+/// The tenant's side: a Prometheus that federates from the exporter.
+mod tenant;

@@ -7,6 +7,9 @@ use std::thread;
 
 use super::eventually;
 
+/// How much of the log is shown when a test fails.
+const SHOWN_LINES: usize = 20;
+
 /// A running program. It is killed when this is dropped.
 pub(crate) struct Program {
     child: Child,
@@ -84,7 +87,10 @@ impl Drop for Program {
         drop(self.child.wait());
         if thread::panicking() {
             // Shown by the test harness with the failed test.
-            println!("--- stderr of process {}:\n{}", self.id(), self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
+            println!("--- end of stderr of process {}:\n{shown}", self.id());
         }
     }
 }

@@ -72,6 +72,17 @@ impl Samples {
         Self(changed.collect())
     }
 
+    /// Together with `other`.
+    ///
+    /// # Panics
+    /// When they have a series in common.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        let sum = self.len() + other.len();
+        self.0.extend(other.0);
+        assert_eq!(self.len(), sum, "a series comes twice");
+        self
+    }
+
     /// The metric names.
     pub(crate) fn names(&self) -> std::collections::BTreeSet<String> {
         self.iter()
