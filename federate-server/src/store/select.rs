@@ -60,8 +60,10 @@ impl Decided {
         }
     }
 
+    /// A selector without a matcher takes nothing, as in Prometheus.
     fn takes_name(&self, name: &str) -> bool {
-        self.name.iter().all(|matcher| matcher.matches_value(name))
+        let is_empty = self.name.is_empty() && self.labels.is_empty();
+        !is_empty && self.name.iter().all(|matcher| matcher.matches_value(name))
     }
 
     fn takes(&self, base: usize, series: SeriesLabels<'_>) -> bool {
@@ -82,7 +84,7 @@ pub(crate) struct SelectedName {
     pub(crate) name: Arc<str>,
     entries: Arc<[Entry]>,
     /// The selectors that take the name, by position.
-    selectors: Vec<u16>,
+    selectors: Vec<u32>,
 }
 
 /// The series of one answer. It owns what it reads, so that an answer can be made bit by bit.
@@ -142,11 +144,11 @@ impl Selection {
                 let takes = |(at, decided): (usize, &Decided)| {
                     decided
                         .takes_name(name)
-                        .then(|| u16::try_from(at).ok())
+                        .then(|| u32::try_from(at).ok())
                         .flatten()
                 };
                 let all = decided.as_deref().unwrap_or_default().iter().enumerate();
-                let selectors: Vec<u16> = all.filter_map(takes).collect();
+                let selectors: Vec<u32> = all.filter_map(takes).collect();
                 let wanted = decided.is_none() || !selectors.is_empty();
                 wanted.then(|| SelectedName {
                     name: Arc::clone(name),
@@ -202,7 +204,7 @@ impl Selection {
             };
             if let Some(decided) = &self.decided {
                 let base = self.base(*first);
-                let takes = |at: &u16| decided[usize::from(*at)].takes(base, series);
+                let takes = |at: &u32| decided[*at as usize].takes(base, series);
                 if !name.selectors.iter().any(takes) {
                     continue;
                 }

@@ -287,6 +287,7 @@ fn selectors_are_united_and_look_at_every_label() {
         ],
     );
     f(&[r#"{host=~".+",cpu!~"[0-9]|1."}"#], &[]);
+    f(&["{}"], &[]);
     f(
         &[
             r#"up{instance="b"}"#,
