@@ -70,6 +70,7 @@ impl Inflater {
 
     fn grow(&mut self, len: usize) {
         if self.output.len() < len {
+            self.output.reserve_exact(len - self.output.len());
             self.output.resize(len, 0);
         }
     }

@@ -26,8 +26,8 @@ pub struct ScraperOptions {
     /// Shifts the moments at which targets are scraped, so that two scrapers of the same targets
     /// take turns; see [`offset_seed`].
     pub offset_seed: u64,
-    /// How many bodies are inflated and parsed at the same time, each on a thread of the runtime. The default is the
-    /// number of cores.
+    /// How many bodies are inflated and parsed at the same time, each on a thread of the runtime. The default is one
+    /// less than there are cores, and at least one, so that large bodies leave a thread to the network.
     pub parallelism: usize,
     /// Tells the time of samples.
     pub clock: Arc<dyn Clock>,
@@ -42,7 +42,8 @@ impl Default for ScraperOptions {
                 env!("CARGO_PKG_VERSION")
             )),
             offset_seed: 0,
-            parallelism: std::thread::available_parallelism().map_or(1, usize::from),
+            parallelism: std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             clock: Arc::new(SystemClock),
         }
     }

@@ -138,16 +138,16 @@ impl Scrape for Scripted {
     async fn scrape(
         &mut self,
         target: &Target,
-        _body_limit: usize,
+        body_limit: usize,
         body: &mut Body,
     ) -> Result<Answer, ScrapeError> {
         let address = target.discovered_labels().get("__address__").unwrap();
         let (_running, script) = Running::enter(self, address);
         match script {
-            Script::Body(text) => body.push(text.as_bytes()),
+            Script::Body(text) => body.push(text.as_bytes(), body_limit)?,
             Script::Late(delay, text) => {
                 tokio::time::sleep(delay).await;
-                body.push(text.as_bytes());
+                body.push(text.as_bytes(), body_limit)?;
             }
             Script::Hang => std::future::pending().await,
             Script::Status(status) => {

@@ -399,10 +399,7 @@ async fn receive(
     body.clear();
     while let Some(data) = connection.next_data(&mut stream).await {
         let data = data.map_err(|error| body_error(&error))?;
-        if data.len() > limit - body.bytes().len() {
-            return Err(ScrapeError::BodyTooLarge);
-        }
-        body.push(&data);
+        body.push(&data, limit)?;
     }
     let content_type = text(CONTENT_TYPE).map(String::from_utf8_lossy);
     Ok(Answer {
