@@ -127,6 +127,27 @@ fn two_dashes(arg: OsString) -> OsString {
     }
 }
 
+/// For tests of what programs make of their command lines.
+#[cfg(test)]
+pub(crate) mod given {
+    use super::*;
+
+    /// The command line `line`, which must be one to run with.
+    pub(crate) fn args(flags: &'static [Flag], line: &[&str]) -> Args {
+        match Args::parse(flags, line.iter().map(OsString::from)) {
+            Ok(Asked::Run(args)) => args,
+            other => panic!("{line:?}: {other:?}"),
+        }
+    }
+
+    /// An environment with these variables alone.
+    pub(crate) fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        let of = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: Vec<(String, String)> = variables.iter().map(of).collect();
+        move |name| Some(variables.iter().find(|(have, _)| have == name)?.1.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,11 +171,8 @@ mod tests {
         Args::parse(FLAGS, args.iter().map(OsString::from)).map_err(|err| err.to_string())
     }
 
-    fn run(args: &[&str]) -> Args {
-        match parse(args) {
-            Ok(Asked::Run(args)) => args,
-            other => panic!("{args:?}: {other:?}"),
-        }
+    fn run(line: &[&str]) -> Args {
+        given::args(FLAGS, line)
     }
 
     #[test]

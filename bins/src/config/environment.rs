@@ -61,16 +61,15 @@ pub fn load(environment: Environment<'_>) -> Result<ExporterConfig, EnvironmentE
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::time::Duration;
 
     use aiven_discovery::config::ServicesSource;
 
     use super::*;
+    use crate::args::given;
 
     fn of(variables: &[(&str, &str)]) -> Result<ExporterConfig, EnvironmentError> {
-        let variables: HashMap<_, _> = variables.iter().copied().collect();
-        load(&|name| variables.get(name).map(|value| (*value).to_owned()))
+        load(&given::environment(variables))
     }
 
     const REQUIRED: [(&str, &str); 3] = [

@@ -154,23 +154,12 @@ pub fn settings(args: &Args, environment: Environment<'_>) -> Result<Settings, S
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-
     use super::*;
-    use crate::args::Asked;
+    use crate::args::given;
 
     fn of(line: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let args = match Args::parse(FLAGS, line.iter().map(OsString::from)) {
-            Ok(Asked::Run(args)) => args,
-            other => panic!("{other:?}"),
-        };
-        let variable = |name: &str| {
-            variables
-                .iter()
-                .find(|(have, _)| *have == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        settings(&args, &variable).map_err(|err| err.to_string())
+        let args = given::args(FLAGS, line);
+        settings(&args, &given::environment(variables)).map_err(|err| err.to_string())
     }
 
     /// As the operators' manifests have it, with one dash.
