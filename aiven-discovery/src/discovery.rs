@@ -93,6 +93,8 @@ struct Signals {
     integrated: SetOnce<()>,
     /// Credentials and CA were asked for, however that went.
     access_tried: SetOnce<()>,
+    /// The API has answered with the service list.
+    answered: Notify,
     /// Something new needs a lookup.
     resolve: Notify,
     /// Something is worth keeping.

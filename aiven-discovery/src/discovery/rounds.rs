@@ -112,6 +112,7 @@ impl Discoverer {
                 self.metrics.count_malformed_services(list.malformed.len());
                 known.report_malformed(discovery, &list.malformed);
                 known.replace_services(list);
+                self.signals.answered.notify_one();
                 Ok(())
             }
             Err(error) => {
@@ -337,7 +338,12 @@ impl Discoverer {
                     }
                 }
                 Err(error) => {
-                    sleep(wait_after(&error, &mut backoff, ACCESS_WAIT_LIMIT)).await;
+                    let asked = error.retry_after().unwrap_or_default();
+                    let wait = wait_after(&error, &mut backoff, ACCESS_WAIT_LIMIT);
+                    // Only an answer from now on says that the API is well again.
+                    let _ = self.signals.answered.notified().now_or_never();
+                    sleep(asked).await;
+                    let _ = timeout(wait - asked, self.signals.answered.notified()).await;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use prom_model::target::{Access, ServerIdentity};
 use tokio::time::sleep;
 
-use crate::fakes::{Fake, Running, auth, list, service, unreachable};
+use crate::fakes::{Fake, Running, auth, list, service, unauthorized, unreachable};
 
 fn access(running: &Running) -> Arc<dyn Access> {
     let groups = running.discovery.groups();
@@ -88,6 +88,27 @@ async fn credentials_stay_while_they_cannot_be_read() {
     assert_eq!(access.basic_auth(), None);
     assert_eq!(access.server_identity().unwrap().ca_pem, "another ca");
     assert_eq!(running.discovery.status().credentials_error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_read_as_soon_as_the_api_answers_again() {
+    let fake = Fake::new();
+    fake.world().list = Err(unauthorized);
+    fake.world().credentials = Err(unauthorized);
+    fake.world().ca = Err(unauthorized);
+    let running = fake.run();
+    sleep(Duration::from_secs(400)).await;
+    // The token is good again: what comes first with the targets is how to reach them.
+    fake.world().list = Ok(list([service("a")]));
+    fake.world().credentials = Ok(Some(auth("first")));
+    fake.world().ca = Ok("the ca".to_owned());
+    running
+        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
+        .await;
+    sleep(Duration::from_secs(1)).await;
+    let access = access(&running);
+    assert_eq!(access.basic_auth().as_deref(), Some(&auth("first")));
+    assert_eq!(access.server_identity().unwrap().ca_pem, "the ca");
 }
 
 #[tokio::test(start_paused = true)]
