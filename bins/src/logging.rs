@@ -1,8 +1,12 @@
 //! Log lines on standard error, as Prometheus' programs write them.
 
+mod lines;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use self::lines::{LineFormat, Lines};
 
 /// Why logging can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -36,23 +40,14 @@ pub fn start(level: &str, format: &str) -> Result<(), LoggingError> {
         .with_targets(
             ["bins", "aiven_discovery", "es_scraper", "federate_server"].map(|of| (of, filter)),
         );
-    let registry = tracing_subscriber::registry().with(targets);
-    match format {
-        "logfmt" => {
-            let lines = tracing_logfmt::builder()
-                .layer()
-                .with_writer(std::io::stderr);
-            registry.with(lines).try_init()?;
-        }
-        "json" => {
-            let lines = tracing_subscriber::fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_writer(std::io::stderr);
-            registry.with(lines).try_init()?;
-        }
+    let lines = match format {
+        "logfmt" => Lines(LineFormat::Logfmt),
+        "json" => Lines(LineFormat::Json),
         _ => return Err(LoggingError::Format(format.to_owned())),
-    }
+    };
+    tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .try_init()?;
     Ok(())
 }
