@@ -13,3 +13,6 @@ mod tools;
 
 /// The tenant's side: a Prometheus that federates from the exporter.
 mod tenant;
+
+/// What goes wrong around the exporter, and what goes on all the same.
+mod trouble;

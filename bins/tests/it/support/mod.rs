@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod samples;
+pub(crate) mod system;
 
 use std::time::{Duration, Instant};
 

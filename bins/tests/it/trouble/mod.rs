@@ -1,0 +1,2 @@
+mod aiven_api;
+mod discovery;
