@@ -25,9 +25,6 @@ mod lex;
 mod parse;
 mod unquote;
 
-#[cfg(test)]
-mod tests;
-
 use std::str::FromStr;
 
 use prom_model::label::LabelSet;

@@ -18,3 +18,8 @@ mod serving;
 mod support;
 /// The web configuration file.
 mod web_config;
+/// A real Prometheus, for the tests named oracle.
+#[path = "../../../prom-model/tests/it/prometheus.rs"]
+mod prometheus;
+/// What `match[]` may be, and what it selects.
+mod selector;
