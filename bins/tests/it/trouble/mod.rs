@@ -1,2 +1,4 @@
 mod aiven_api;
+mod credentials;
 mod discovery;
+mod nodes;
