@@ -17,8 +17,8 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use prom_model::sink::SeriesRef;
 
-/// Failed scrapes may add this many lines, and double those of the last good one, before the
-/// added ones are forgotten.
+/// Failed scrapes may add this many lines, and double those of the last good one, before what the last
+/// of them hadn't is forgotten.
 const FAILED_LINES: usize = 1000;
 
 /// What a line is.
@@ -339,28 +339,31 @@ impl<'m> Pass<'_, 'm> {
     /// The body is of no account, and every series of the last one is stale.
     ///
     /// Lines that it had and the cache doesn't are remembered, so that a scrape which fails time and again costs
-    /// no more each time; if they get too many they are forgotten.
+    /// no more each time; if lines get too many, those that it hadn't are forgotten.
     pub(crate) fn abandon(mut self) -> Ended<'m> {
         self.stray();
         let Self { cache, memory, .. } = self;
         cache.untrack_all(&mut memory.stale);
-        let places = &memory.places;
-        memory.next.retain(|line| !places.contains_key(&line.hash));
-        if cache.lines.len() + memory.next.len() <= cache.good_lines * 2 + FAILED_LINES {
-            cache.lines.extend(memory.next.iter().map(|line| Line {
-                word: line.word & !(TRACKED | SHADOWED),
-                ..*line
-            }));
+        let untracked = |line: &Line| Line {
+            word: line.word & !(TRACKED | SHADOWED),
+            ..*line
+        };
+        let is_new = |line: &&Line| !memory.places.contains_key(&line.hash);
+        let new = memory.next.iter().filter(is_new);
+        if cache.lines.len() + new.clone().count() <= cache.good_lines * 2 + FAILED_LINES {
+            cache.lines.extend(new.map(untracked));
         } else {
             memory.series.clear();
-            for line in cache.lines.iter().filter(|line| line.has_series()) {
+            for line in memory.next.iter().filter(|line| line.has_series()) {
                 memory.series.insert(line.series, false);
             }
-            for line in memory.next.iter().filter(|line| line.has_series()) {
+            for line in cache.lines.iter().filter(|line| line.has_series()) {
                 if memory.series.insert(line.series, false).is_none() {
                     memory.gone.push(line.series);
                 }
             }
+            cache.lines.clear();
+            cache.lines.extend(memory.next.iter().map(untracked));
         }
         Ended {
             stale: &memory.stale,
