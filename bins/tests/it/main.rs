@@ -10,9 +10,11 @@ mod support;
 
 /// That the tests' own tools do what the tests take for granted.
 mod tools;
+/// What goes wrong around the exporter, and what goes on all the same.
+mod trouble;
 
 /// The tenant's side: a Prometheus that federates from the exporter.
 mod tenant;
 
-/// What goes wrong around the exporter, and what goes on all the same.
-mod trouble;
+/// That what Prometheus would serve of the same nodes is what the exporter serves.
+mod agreement;

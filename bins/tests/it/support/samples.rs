@@ -63,6 +63,14 @@ impl Samples {
         self
     }
 
+    /// With values as `change` makes them.
+    pub(crate) fn map_values(mut self, mut change: impl FnMut(&LabelSet, f64) -> f64) -> Self {
+        for (labels, sample) in self.0.values_mut() {
+            sample.value = change(labels, sample.value);
+        }
+        self
+    }
+
     /// With labels as `change` leaves them.
     pub(crate) fn relabel(self, mut change: impl FnMut(&mut LabelSet)) -> Self {
         let changed = self.0.into_values().map(|(mut labels, sample)| {
