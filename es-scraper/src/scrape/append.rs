@@ -134,10 +134,6 @@ impl Append<'_> {
                     self.comments = Some(start..self.parser.offset());
                 }
                 None => {
-                    // For Prometheus' lexer a NUL at the start of a line is the end of the body.
-                    if self.exposition.body[start..].contains(&0) {
-                        return Err(ScrapeError::Nul);
-                    }
                     self.end_comments(pass);
                     return Ok(());
                 }

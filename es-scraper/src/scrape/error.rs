@@ -78,9 +78,6 @@ pub enum ScrapeError {
     /// The body is not exposition text.
     #[error("{0}")]
     Parse(ParseError),
-    /// The body goes on after a NUL where a line should be.
-    #[error("unexpected NUL byte")]
-    Nul,
     /// A line of the body is longer than a sane target's.
     #[error("line is longer than {limit} bytes")]
     LineTooLong {

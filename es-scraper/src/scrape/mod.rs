@@ -7,10 +7,9 @@
 //!   becomes visible all at once; one that fails leaves nothing but its report (`up` and four more), and ends the
 //!   target's series.
 //!
-//! Semantics are those of Prometheus 3, but for five things: a scrape that fails in the
-//! middle of its body leaves nothing of it; when a whole job is gone its series end, too; a
-//! body of exactly `body_size_limit` bytes is within the limit; a line of more than 1 MiB fails
-//! the scrape; and so does a NUL in the place of a line, where Prometheus takes the body for ended.
+//! Semantics are those of Prometheus 3, but for three things: a scrape that fails in the
+//! middle of its body leaves nothing of it; when a whole job is gone its series end, too; and a line of
+//! more than 1 MiB fails the scrape.
 
 mod append;
 mod buffer;

@@ -32,7 +32,7 @@ pub struct SampleRules {
     pub label_name_length_limit: u64,
     /// Largest number of bytes of a label's value.
     pub label_value_length_limit: u64,
-    /// Largest size of a body in bytes, inflated.
+    /// Size in bytes, inflated, that a body has to stay below, as in Prometheus. 0 is no limit.
     pub body_size_limit: u64,
     /// The format of a body whose Content-Type doesn't tell.
     pub fallback_format: Option<Format>,
@@ -67,7 +67,7 @@ impl SampleRules {
     /// Largest size of a body in bytes.
     pub(crate) fn body_limit(&self) -> usize {
         match usize::try_from(self.body_size_limit) {
-            Ok(limit) if limit > 0 => limit,
+            Ok(limit) if limit > 0 => limit - 1,
             _ => usize::MAX,
         }
     }

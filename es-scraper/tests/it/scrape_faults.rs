@@ -180,7 +180,10 @@ async fn faulty_answers_are_told_apart() {
         (Fault::TruncatedLength, "unexpected EOF"),
         (Fault::TruncatedChunks, "unexpected EOF"),
         (Fault::TruncatedGzip, "unexpected EOF"),
-        (Fault::Garbage, "unexpected NUL byte"),
+        (
+            Fault::Garbage,
+            "line 1, column 1: expected a metric name or a comment, found \"%PDF-1.7\"",
+        ),
         (Fault::ContentType(None), no_type),
         (Fault::ContentType(Some("text/html".to_owned())), html),
     ];
