@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use prom_model::label::{LabelSet, METRIC_NAME};
 use prom_model::metadata::Metadata;
 use prom_model::sample::Sample;
@@ -80,7 +80,7 @@ pub(crate) struct Writer {
     free: Vec<u32>,
     slot_count: u32,
     /// Released slots, which readers may still see a sample of.
-    released: Vec<u32>,
+    released: HashSet<u32>,
     scrape_ms: i64,
 }
 
@@ -106,7 +106,7 @@ impl Writer {
             pending: Vec::new(),
             free: Vec::new(),
             slot_count: 0,
-            released: Vec::new(),
+            released: HashSet::new(),
             scrape_ms: i64::MIN,
         }
     }
@@ -177,9 +177,7 @@ impl Writer {
             return;
         }
         let table = Arc::make_mut(&mut self.table);
-        let (gone, kept) = self.released.iter().partition(|slot| over(**slot));
-        let gone: Vec<u32> = gone;
-        self.released = kept;
+        let gone: Vec<u32> = self.released.extract_if(|slot| over(*slot)).collect();
         for slot in gone {
             let Some(member) = table.members.get_mut(slot as usize).and_then(Option::take) else {
                 continue;
@@ -214,9 +212,7 @@ impl TargetSink for Writer {
                 }
         };
         if let Some(&(_, slot)) = self.slots.find(spread(hash), is_same) {
-            if let Some(at) = self.released.iter().position(|released| *released == slot) {
-                self.released.swap_remove(at);
-            }
+            self.released.remove(&slot);
             let known = self
                 .table
                 .members
@@ -292,9 +288,7 @@ impl TargetSink for Writer {
     }
 
     fn release(&mut self, series: SeriesRef) {
-        if !self.released.contains(&series.0) {
-            self.released.push(series.0);
-        }
+        self.released.insert(series.0);
     }
 }
 
