@@ -279,7 +279,7 @@ impl Append<'_> {
         let family = self
             .family
             .of(self.labels.metric_name(), body, format, self.sink);
-        let fate = rules.apply(target_labels, &mut self.labels)?;
+        let fate = rules.apply(target_labels, &mut self.labels, self.parser.empty_labels())?;
         Ok((fate, family))
     }
 

@@ -1,5 +1,6 @@
 //! What a job's configuration says of the samples of its targets.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use prom_model::exposition::Format;
@@ -9,7 +10,7 @@ use super::error::ScrapeError;
 use crate::relabel::{self, Keep, RelabelConfig};
 
 /// What stands before the name of an exposed label that a label of the target displaces.
-const EXPORTED: &str = "exported_";
+pub(super) const EXPORTED: &str = "exported_";
 /// How much of a name an error shows.
 const SHOWN: usize = 50;
 
@@ -85,18 +86,21 @@ impl SampleRules {
         relevant(self) == relevant(other)
     }
 
-    /// Makes exposed `labels` those that the series is stored with.
+    /// Makes exposed `labels` those that the series is stored with. `empty` has the names that are exposed with an
+    /// empty value: where exposed labels are honored they keep the target's labels away.
     ///
     /// # Errors
     /// Where the whole scrape fails of this series.
-    pub(crate) fn apply(
+    pub(crate) fn apply<'a>(
         &self,
         target: &LabelSet,
         labels: &mut LabelSet,
+        empty: impl Iterator<Item = Cow<'a, str>>,
     ) -> Result<Fate, ScrapeError> {
         if self.honor_labels {
+            let empty: Vec<_> = empty.collect();
             for (name, value) in target.iter() {
-                if labels.get(name).is_none() {
+                if labels.get(name).is_none() && !empty.iter().any(|empty| empty == name) {
                     labels.set(name, value);
                 }
             }

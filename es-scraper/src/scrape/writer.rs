@@ -15,7 +15,7 @@ use super::client::{Answer, Encoding};
 use super::content_type;
 use super::error::ScrapeError;
 use super::inflate::Inflater;
-use super::rules::SampleRules;
+use super::rules::{EXPORTED, SampleRules};
 use super::workspace::Workspace;
 
 /// The series that tell of each scrape, in the order in which Prometheus writes them.
@@ -178,12 +178,25 @@ fn report_series(
     target_labels: &LabelSet,
 ) -> [SeriesRef; REPORT.len()] {
     *known.get_or_insert_with(|| {
-        let mut labels = target_labels.clone();
+        let mut labels = report_labels(target_labels);
         REPORT.map(|name| {
             labels.set(METRIC_NAME, name);
             sink.resolve(&labels, None)
         })
     })
+}
+
+/// The labels that all series of the report have.
+///
+/// Those of the target, but as in Prometheus a label `x` leaves nothing at `exported_x`, where a label that it displaces
+/// would be, unless that comes later in the order of names.
+fn report_labels(target_labels: &LabelSet) -> LabelSet {
+    let mut labels = LabelSet::new();
+    for (name, value) in target_labels.iter() {
+        labels.remove(&format!("{EXPORTED}{name}"));
+        labels.set(name, value);
+    }
+    labels
 }
 
 #[cfg(test)]

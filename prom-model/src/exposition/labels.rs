@@ -43,6 +43,15 @@ impl Spans {
         read(scanner, Place::Series, self)
     }
 
+    /// Names that `body` gives no value.
+    pub(super) fn empty<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = Cow<'a, str>> {
+        let empty = self.labels.iter().filter(|(_, value)| value.is_empty());
+        empty.filter_map(|(name, _)| {
+            let name = std::str::from_utf8(&body[name.clone()]).ok()?;
+            Some(unescape(name, Escapes::Quoted))
+        })
+    }
+
     /// Decodes what was read of `body`, `metric_type` being the type of the family that the series is in.
     pub(super) fn decode(
         &self,

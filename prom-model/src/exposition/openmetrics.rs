@@ -44,7 +44,7 @@ pub(super) fn value_and_timestamp(
     scanner: &mut Scanner<'_>,
 ) -> Result<(f64, Option<i64>), ParseError> {
     let value = number(scanner, "a space and a value")?;
-    if scanner.eat(b'\n') {
+    if scanner.eat(b'\n') || ends_in_nothing(scanner) {
         return Ok((value, None));
     }
     let timestamp_ms = if starts_exemplar(scanner) {
@@ -75,6 +75,16 @@ const EXEMPLAR: &[u8] = b" # {";
 
 fn starts_exemplar(scanner: &Scanner<'_>) -> bool {
     scanner.body[scanner.at.min(scanner.body.len())..].starts_with(EXEMPLAR)
+}
+
+/// Whether a sample has behind its value what neither a timestamp nor an exemplar can be. Prometheus takes the sample,
+/// and fails at the line that it then sees there.
+fn ends_in_nothing(scanner: &Scanner<'_>) -> bool {
+    match &scanner.body[scanner.at.min(scanner.body.len())..] {
+        [b' ', b'#', b' ', rest @ ..] => rest.first() != Some(&b'{'),
+        [b' ', next, ..] => matches!(next, b' ' | b'\n'),
+        _ => false,
+    }
 }
 
 fn end_of_line(scanner: &mut Scanner<'_>, expected: &'static str) -> Result<(), ParseError> {

@@ -139,6 +139,14 @@ impl<'a> Parser<'a> {
         self.spans.decode(self.scanner.body, self.family_type, into)
     }
 
+    /// Names of the labels that [`Parser::labels`] has left out, since the series gives them an empty value.
+    ///
+    /// They are absent from the series, but keep a label of the target from taking their place where exposed labels are
+    /// honored.
+    pub fn empty_labels(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.spans.empty(self.scanner.body)
+    }
+
     /// The type in the last `# TYPE` line, whatever family it was for; to be handed to
     /// [`Parser::skip_known_lines`] when that line comes again.
     #[must_use]

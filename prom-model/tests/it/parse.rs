@@ -281,6 +281,23 @@ fn a_longer_name_is_another_series() {
 }
 
 #[test]
+fn openmetrics_fails_behind_a_sample_that_ends_badly() {
+    for body in ["foo 1 \n", "foo 1  2\n", "foo 1 # EOF\n"] {
+        let mut parser = Parser::new(body.as_bytes(), Format::OpenMetrics);
+        let entry = parser.next_entry();
+        assert!(matches!(entry, Ok(Some(Entry::Series(_)))), "{body:?}");
+        assert!(parser.next_entry().is_err(), "{body:?}");
+    }
+}
+
+#[test]
+fn labels_left_out_are_told() {
+    let mut parser = Parser::new(b"foo{a=\"\",b=\"1\",\"c.d\"=\"\"} 1\n", Format::Text);
+    assert!(matches!(parser.next_entry(), Ok(Some(Entry::Series(_)))));
+    assert_eq!(parser.empty_labels().collect::<Vec<_>>(), ["a", "c.d"]);
+}
+
+#[test]
 fn known_lines_restore_the_type() {
     let body = b"# TYPE a summary\na{quantile=\"1\"} 1\n";
     let mut parser = Parser::new(body, Format::Text);

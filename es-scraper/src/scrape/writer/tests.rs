@@ -229,10 +229,11 @@ fn labels_of_the_target_win_unless_the_exposed_are_honored() {
          y{a=\"1\", exported_a=\"2\", exported_exported_a=\"3\", job=\"j\"} 2\n\
          up 1 [2.0, 2.0, 2.0]\n",
     );
+    // An empty value keeps the target's away.
     target.scrape(
         "x{a=\"\",job=\"\"} 1\n",
         "x{a=\"1\", b=\"2\", exported_a=\"t2\", job=\"j\"} stale\n\
-         x{a=\"t\", exported_a=\"t2\", job=\"j\"} 1\n\
+         x{exported_a=\"t2\"} 1\n\
          y{a=\"1\", exported_a=\"2\", exported_exported_a=\"3\", job=\"j\"} stale\n\
          up 1 [1.0, 1.0, 1.0]\n",
     );
