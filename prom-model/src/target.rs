@@ -123,10 +123,10 @@ pub struct TargetStatus {
     pub last_scrape_duration: Duration,
     /// Whether it succeeded.
     pub health: TargetHealth,
-    /// Time between scrapes.
-    pub scrape_interval: Duration,
-    /// When a scrape is given up.
-    pub scrape_timeout: Duration,
+    /// Time between scrapes, as the configuration or a label writes it: `90s` for example.
+    pub scrape_interval: Arc<str>,
+    /// When a scrape is given up, in the same form.
+    pub scrape_timeout: Arc<str>,
 }
 
 /// All targets of one scrape job.

@@ -168,8 +168,8 @@ fn target_status(target: &Target, last: &LastScrapeCell) -> TargetStatus {
         last_scrape_ms: last.at_ms,
         last_scrape_duration: last.duration,
         health: last.health,
-        scrape_interval: target.interval(),
-        scrape_timeout: target.timeout(),
+        scrape_interval: target.interval_label().into(),
+        scrape_timeout: target.timeout_label().into(),
     }
 }
 

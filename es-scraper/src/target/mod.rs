@@ -99,6 +99,20 @@ impl Target {
         self.timeout
     }
 
+    /// [`Target::interval`] as the label `__scrape_interval__` has it.
+    #[must_use]
+    pub fn interval_label(&self) -> &str {
+        let labels = &self.identity.labels;
+        labels.get(populate::SCRAPE_INTERVAL).unwrap_or_default()
+    }
+
+    /// [`Target::timeout`] as the label `__scrape_timeout__` has it.
+    #[must_use]
+    pub fn timeout_label(&self) -> &str {
+        let labels = &self.identity.labels;
+        labels.get(populate::SCRAPE_TIMEOUT).unwrap_or_default()
+    }
+
     /// How discovery says to reach the target, `None` where it leaves that to the configuration.
     #[must_use]
     pub const fn access(&self) -> Option<&Arc<dyn Access>> {

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::answer::{Labels, success};
 use super::params::Params;
-use super::time::{prometheus_duration, rfc3339};
+use super::time::rfc3339;
 use crate::external::ExternalUrl;
 use crate::http::AppState;
 
@@ -77,8 +77,8 @@ struct ActiveTarget<'a> {
     #[serde(serialize_with = "go_float")]
     last_scrape_duration: f64,
     health: &'static str,
-    scrape_interval: String,
-    scrape_timeout: String,
+    scrape_interval: &'a str,
+    scrape_timeout: &'a str,
 }
 
 impl<'a> ActiveTarget<'a> {
@@ -93,8 +93,8 @@ impl<'a> ActiveTarget<'a> {
             last_scrape: rfc3339(target.last_scrape_ms),
             last_scrape_duration: target.last_scrape_duration.as_secs_f64(),
             health: target.health.as_str(),
-            scrape_interval: prometheus_duration(target.scrape_interval),
-            scrape_timeout: prometheus_duration(target.scrape_timeout),
+            scrape_interval: &target.scrape_interval,
+            scrape_timeout: &target.scrape_timeout,
         }
     }
 }

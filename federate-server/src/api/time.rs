@@ -1,7 +1,5 @@
 //! Times and durations as Prometheus' API writes and reads them.
 
-use std::time::Duration;
-
 const DAY_MS: i64 = 86_400_000;
 
 /// RFC 3339 in UTC, as Go writes it: no trailing zeros after the decimal point. `None` is Go's zero time.
@@ -104,37 +102,6 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// A duration as Prometheus writes it: `1m30s`, `1d`, `500ms`.
-pub(super) fn prometheus_duration(duration: Duration) -> String {
-    let mut ms = duration.as_millis();
-    if ms == 0 {
-        return "0s".to_owned();
-    }
-    // Years and weeks are used only where they are all there is to say.
-    let whole = [("y", 365 * 86_400_000), ("w", 7 * 86_400_000)];
-    if let Some((unit, length)) = whole
-        .into_iter()
-        .find(|(_, length)| ms.is_multiple_of(*length))
-    {
-        return format!("{}{unit}", ms / length);
-    }
-    let mut text = String::new();
-    let units = [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    for (unit, length) in units {
-        if ms >= length {
-            text.push_str(&format!("{}{unit}", ms / length));
-            ms %= length;
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -179,20 +146,6 @@ mod tests {
         ] {
             f(text, None);
         }
-    }
-
-    #[test]
-    fn writes_durations_as_prometheus_does() {
-        let f = |ms, want: &str| assert_eq!(prometheus_duration(Duration::from_millis(ms)), want);
-        f(0, "0s");
-        f(500, "500ms");
-        f(90_000, "1m30s");
-        f(60_000, "1m");
-        f(86_400_000, "1d");
-        f(7 * 86_400_000, "1w");
-        f(8 * 86_400_000, "8d");
-        f(365 * 86_400_000, "1y");
-        f(3_600_001, "1h1ms");
     }
 
     proptest! {

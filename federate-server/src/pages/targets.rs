@@ -197,7 +197,10 @@ fn render_target(html: &mut String, target: &TargetStatus, now_ms: i64) {
         Some(_) => brief(target.last_scrape_duration),
         None => String::new(),
     };
-    let (interval, timeout) = (brief(target.scrape_interval), brief(target.scrape_timeout));
+    let (interval, timeout) = (
+        Escaped(&target.scrape_interval),
+        Escaped(&target.scrape_timeout),
+    );
     push(
         html,
         format_args!(

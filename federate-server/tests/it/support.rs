@@ -65,8 +65,8 @@ pub(crate) fn pools() -> Vec<PoolStatus> {
         last_scrape_ms: Some(1_795_366_816_014),
         last_scrape_duration: Duration::from_nanos(9_706_721),
         health: TargetHealth::Up,
-        scrape_interval: Duration::from_secs(90),
-        scrape_timeout: Duration::from_secs(1),
+        scrape_interval: "1m30s".into(),
+        scrape_timeout: "1s".into(),
     };
     let down = TargetStatus {
         discovered_labels: discovered("localhost:1"),
@@ -75,7 +75,7 @@ pub(crate) fn pools() -> Vec<PoolStatus> {
         last_error: "connection refused".into(),
         health: TargetHealth::Down,
         last_scrape_duration: Duration::from_secs(1),
-        ..up
+        ..up.clone()
     };
     let unknown = TargetStatus {
         labels: Arc::new(labels(&[("instance", "10.0.0.1:9"), ("job", "later")])),
@@ -85,7 +85,7 @@ pub(crate) fn pools() -> Vec<PoolStatus> {
         last_scrape_ms: None,
         last_scrape_duration: Duration::ZERO,
         health: TargetHealth::Unknown,
-        ..up
+        ..up.clone()
     };
     vec![
         PoolStatus {
