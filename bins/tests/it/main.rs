@@ -18,3 +18,6 @@ mod tenant;
 
 /// That what Prometheus would serve of the same nodes is what the exporter serves.
 mod agreement;
+
+/// Discovery alone, for a Prometheus that scrapes the nodes itself.
+mod sidecar;

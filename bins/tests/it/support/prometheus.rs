@@ -88,10 +88,13 @@ fn binary() -> OsString {
     std::env::var_os("PROMETHEUS_BINARY").unwrap_or_else(|| "prometheus".into())
 }
 
-/// The promtool to run: the one beside `PROMETHEUS_BINARY`, or `promtool` on PATH.
+/// The promtool to run: the one beside `PROMETHEUS_BINARY` if it is there, or else `promtool` on PATH.
 pub(crate) fn promtool() -> Command {
     let beside = PathBuf::from(binary()).with_file_name("promtool");
-    Command::new(beside)
+    match beside.is_file() {
+        true => Command::new(beside),
+        false => Command::new("promtool"),
+    }
 }
 
 /// The major version in `(version=3.5.3+ds1, branch=…)`.
