@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Service;
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::{remove_leftovers, write_atomically};
 use crate::catalogue::Listing;
 
 const VERSION: u32 = 1;
@@ -126,11 +126,13 @@ impl StateFile {
         &self.path
     }
 
-    /// What the file holds for `project`, `None` where there is no file. Blocks.
+    /// What the file holds for `project`, `None` where there is no file. Also removes what writes that were killed have
+    /// left beside it. Blocks.
     ///
     /// # Errors
     /// [`LoadStateError`]
     pub fn load(&self, project: &str) -> Result<Option<LastKnown>, LoadStateError> {
+        remove_leftovers(&self.path);
         let path = || self.path.display().to_string();
         let text = match std::fs::read(&self.path) {
             Ok(text) => text,

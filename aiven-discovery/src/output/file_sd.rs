@@ -8,7 +8,7 @@ use prom_model::target::TargetGroup;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::{remove_leftovers, write_atomically};
 use crate::backoff::Backoff;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -49,6 +49,9 @@ impl TargetFile {
     pub async fn follow(self, mut groups: watch::Receiver<Arc<Vec<TargetGroup>>>) {
         let mut health = Health::default();
         let mut backoff = Backoff::new(Duration::from_secs(1), self.rewrite_interval);
+        let path = self.path.clone();
+        // A panic in it concerns nobody.
+        let _ = tokio::task::spawn_blocking(move || remove_leftovers(&path)).await;
         if groups.changed().await.is_err() {
             return;
         }

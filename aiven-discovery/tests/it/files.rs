@@ -128,7 +128,10 @@ async fn a_reader_never_sees_a_part_of_a_file() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("targets.json");
     // What a crash in the middle of an earlier write leaves.
-    std::fs::write(folder.path().join(".targets.json.Xyz123.tmp"), "[{\"targ").unwrap();
+    let leftover = folder.path().join(".targets.json.Xyz123.tmp");
+    std::fs::write(&leftover, "[{\"targ").unwrap();
+    let unrelated = folder.path().join(".targets.json.bak");
+    std::fs::write(&unrelated, "[]").unwrap();
     let groups = watch::Sender::new(Arc::default());
     let follow = tokio::spawn(target_file(&path, &Metrics::default()).follow(groups.subscribe()));
     let versions = [group(1), group(3000)];
@@ -158,6 +161,7 @@ async fn a_reader_never_sees_a_part_of_a_file() {
     }
     stop.store(true, Ordering::Relaxed);
     assert!(reader.await.unwrap() > 0);
+    assert!(!leftover.exists() && unrelated.exists());
     follow.abort();
 }
 
