@@ -163,7 +163,7 @@ impl Line {
             (LineFormat::Json, false) => write!(self.text, ",\"{name}\":{value}"),
         };
         // A string takes whatever is written.
-        drop(written);
+        let _ = written;
     }
 
     fn end(mut self) -> String {
@@ -212,7 +212,7 @@ fn escape(quoted: &mut String, c: char) {
         write!(quoted, "\\u{code:04x}")
     };
     // A string takes whatever is written.
-    drop(written);
+    let _ = written;
 }
 
 #[cfg(test)]

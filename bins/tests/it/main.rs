@@ -21,3 +21,6 @@ mod agreement;
 
 /// Discovery alone, for a Prometheus that scrapes the nodes itself.
 mod sidecar;
+
+/// From the start to the end: what it is told, keeps and leaves.
+mod life;

@@ -167,9 +167,11 @@ impl System {
         self.exporter.program.log_line(is_it).await;
     }
 
-    /// Writes the exporter's configuration file anew.
+    /// Replaces the exporter's configuration file, so that no half of it can be read.
     pub(crate) fn write_config(&self, text: &str) {
-        std::fs::write(self.folder.path().join("exporter.yml"), text).unwrap();
+        let new = self.folder.path().join("new.yml");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.folder.path().join("exporter.yml")).unwrap();
     }
 }
 

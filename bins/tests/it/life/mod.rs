@@ -1,0 +1,4 @@
+mod reload;
+mod shutdown;
+mod start;
+mod state;

@@ -1,0 +1,299 @@
+//! The configuration is read again.
+
+use std::fmt::Write as _;
+
+use fixtures::MockAiven;
+use fixtures::api::Call;
+use fixtures::node::Node;
+use reqwest::Method;
+
+use crate::support::PATIENCE;
+use crate::support::eventually;
+use crate::support::exporter::{discovery, indented};
+use crate::support::samples::Samples;
+use crate::support::system::System;
+
+const SUCCESSFUL: &str = "elasticsearch_metric_exporter_config_last_reload_successful";
+
+/// How to ask for a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Signal,
+    Http,
+}
+
+/// A configuration file of several jobs.
+#[derive(Debug, Default)]
+struct Config {
+    external_labels: &'static str,
+    aiven: Option<String>,
+    interval: &'static str,
+    /// Names of jobs, each with the node that is their only target.
+    plain: Vec<(&'static str, String)>,
+}
+
+impl Config {
+    fn of(aiven: &MockAiven) -> Self {
+        let intervals = "refresh_interval: 1s\ndns_refresh_interval: 1s\n";
+        Self {
+            external_labels: "{}",
+            aiven: Some(discovery(aiven, intervals)),
+            interval: "250ms",
+            plain: Vec::new(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let (labels, interval) = (self.external_labels, self.interval);
+        let mut text =
+            format!("global: {{scrape_interval: {interval}, external_labels: {labels}}}\n");
+        text += "scrape_configs:\n";
+        if let Some(aiven) = &self.aiven {
+            write!(text, "- job_name: aiven\n{}", indented(aiven)).unwrap();
+        }
+        for (name, target) in &self.plain {
+            let job = format!("static_configs: [{{targets: ['{target}']}}]\n");
+            write!(text, "- job_name: {name}\n{}", indented(&job)).unwrap();
+        }
+        text
+    }
+}
+
+impl System {
+    async fn reload(&mut self, ask: Ask, text: &str) {
+        self.write_config(text);
+        match ask {
+            Ask::Signal => self.exporter.program.signal("HUP"),
+            Ask::Http => {
+                let answer = self
+                    .exporter
+                    .site
+                    .ask(Method::POST, "/-/reload", &[], &[])
+                    .await;
+                assert_eq!((answer.status, answer.text()), (200, ""));
+            }
+        }
+    }
+
+    /// What `/federate` serves of a node, without what each scrape changes.
+    async fn of_node(&self, node: &Node) -> Samples {
+        let instance = node.address();
+        self.federate(&format!(
+            "{{instance=\"{instance}\",__name__!~\"scrape_.*\"}}"
+        ))
+        .await
+    }
+
+    /// That `node` goes on being scraped on its old connection, none of its series missing at any time.
+    async fn undisturbed(&self, node: &Node, before: &Samples) {
+        let connections = node.connection_count();
+        let count = node.scrape_count() + 4;
+        while node.scrape_count() < count {
+            let now = self.of_node(node).await;
+            assert_eq!(before.differences(&now), [""; 0]);
+        }
+        assert_eq!((connections, node.connection_count()), (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_changes_nothing() {
+    let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
+        Config::of(aiven).text()
+    })
+    .await;
+    let node = system.aiven.nodes()[0].clone();
+    let before = system.of_node(&node).await;
+    let shown = system
+        .exporter
+        .site
+        .data("/api/v1/status/config", &[])
+        .await;
+    let good = Config::of(&system.aiven).text();
+    assert_eq!(system.metric(SUCCESSFUL, "").await, 1.0);
+
+    let broken = good.replacen("job_name: aiven", "job_name: aiven\n  nonsense: 1", 1);
+    system.write_config(&broken);
+    system.exporter.program.signal("HUP");
+    eventually("a reload that failed", async || {
+        (system.metric(SUCCESSFUL, "").await == 0.0).then_some(())
+    })
+    .await;
+    let told = system.logged("the configuration can't be read again");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("exporter.yml:4:3: "), "{told:?}");
+    system.undisturbed(&node, &before).await;
+    let now = system
+        .exporter
+        .site
+        .data("/api/v1/status/config", &[])
+        .await;
+    assert_eq!(shown, now);
+
+    let answer = system
+        .exporter
+        .site
+        .ask(Method::POST, "/-/reload", &[], &[])
+        .await;
+    assert_eq!(answer.status, 500);
+    assert!(
+        answer.text().contains("exporter.yml:4:3: "),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(system.exporter.site.get("/-/reload", &[]).await.status, 405);
+
+    // A file that isn't there, and one that is well-formed and can't be used.
+    std::fs::remove_file(system.folder.path().join("exporter.yml")).unwrap();
+    let answer = system
+        .exporter
+        .site
+        .ask(Method::POST, "/-/reload", &[], &[])
+        .await;
+    assert_eq!(answer.status, 500);
+    let token = format!("api_token: {}\n", system.aiven.token());
+    assert!(good.contains(&token));
+    system.write_config(&good.replacen(&token, "api_token: ''\n", 1));
+    let answer = system
+        .exporter
+        .site
+        .ask(Method::POST, "/-/reload", &[], &[])
+        .await;
+    assert_eq!(answer.status, 500);
+    system.undisturbed(&node, &before).await;
+
+    system.reload(Ask::Http, &good).await;
+    assert_eq!(system.metric(SUCCESSFUL, "").await, 1.0);
+    system.undisturbed(&node, &before).await;
+    assert_eq!(system.aiven.api().count(Call::Endpoint), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_the_same_is_undisturbed_and_the_rest_follows() {
+    let other = MockAiven::builder()
+        .nodes(2)
+        .transport(fixtures::node::Transport::Plain)
+        .motion(fixtures::node::Motion::Frozen)
+        .start()
+        .await
+        .unwrap();
+    let [one, two] = <[Node; 2]>::try_from(other.nodes()).unwrap();
+    for ask in [Ask::Signal, Ask::Http] {
+        let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
+            Config::of(aiven).text()
+        })
+        .await;
+        let node = system.aiven.nodes()[0].clone();
+        let before = system.of_node(&node).await;
+
+        // Jobs come, …
+        let mut config = Config::of(&system.aiven);
+        config.plain = vec![
+            ("first", one.address().to_string()),
+            ("second", two.address().to_string()),
+        ];
+        system.reload(ask, &config.text()).await;
+        eventually("the new jobs' targets", async || {
+            (system.federate(r#"up{job=~"first|second"}"#).await.len() == 2).then_some(())
+        })
+        .await;
+        system.undisturbed(&node, &before).await;
+
+        // … go, …
+        config.plain.pop();
+        system.reload(ask, &config.text()).await;
+        eventually("an end of the second job", async || {
+            system
+                .federate(r#"{job="second"}"#)
+                .await
+                .is_empty()
+                .then_some(())
+        })
+        .await;
+        assert!(!system.federate(r#"{job="first"}"#).await.is_empty());
+        system.undisturbed(&node, &before).await;
+
+        // … and labels of the whole exporter change.
+        config.external_labels = "{region: north}";
+        system.reload(ask, &config.text()).await;
+        let labelled = async || {
+            let up = system.federate(r#"up{job="aiven"}"#).await;
+            up.iter()
+                .all(|(series, _)| series.get("region") == Some("north"))
+        };
+        eventually("the external label", async || {
+            labelled().await.then_some(())
+        })
+        .await;
+        let after = system.of_node(&node).await;
+        let after = after.relabel(|labels| drop(labels.remove("region")));
+        assert_eq!(before.differences(&after), [""; 0]);
+        assert_eq!(node.connection_count(), 1, "{ask:?}");
+        assert_eq!(system.aiven.api().count(Call::Endpoint), 1, "{ask:?}");
+        assert_eq!(system.metric(SUCCESSFUL, "").await, 1.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_interval_takes_effect_without_a_gap() {
+    let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
+        Config::of(aiven).text()
+    })
+    .await;
+    let node = system.aiven.nodes()[0].clone();
+    let before = system.of_node(&node).await;
+    let mut config = Config::of(&system.aiven);
+    config.interval = "300ms";
+    system.reload(Ask::Http, &config.text()).await;
+    let data = system.exporter.site.data("/api/v1/targets", &[]).await;
+    assert_eq!(data["activeTargets"][0]["scrapeInterval"], "300ms");
+    // Long enough for the old loop to end, and for what it says at its end to be stale.
+    let count = node.scrape_count() + 10;
+    while node.scrape_count() < count {
+        let now = system.of_node(&node).await;
+        assert_eq!(before.differences(&now), [""; 0]);
+    }
+    // Other discovery settings bring the same targets.
+    config.aiven = config
+        .aiven
+        .map(|it| it.replace("dns_refresh_interval: 1s", "dns_refresh_interval: 2s"));
+    system.reload(Ask::Http, &config.text()).await;
+    let count = node.scrape_count() + 10;
+    while node.scrape_count() < count {
+        let now = system.of_node(&node).await;
+        assert_eq!(before.differences(&now), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_by_the_dozen_end_in_the_last_configuration() {
+    let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
+        Config::of(aiven).text()
+    })
+    .await;
+    let node = system.aiven.nodes()[0].clone();
+    let mut config = Config::of(&system.aiven);
+    for round in 0..24 {
+        config.external_labels = if round % 2 == 0 {
+            "{round: even}"
+        } else {
+            "{round: odd}"
+        };
+        let ask = if round % 3 == 0 {
+            Ask::Signal
+        } else {
+            Ask::Http
+        };
+        system.reload(ask, &config.text()).await;
+    }
+    eventually("the last external label", async || {
+        let up = system.federate(r#"up"#).await;
+        let (series, _) = up.iter().next()?;
+        (series.get("round") == Some("odd")).then_some(())
+    })
+    .await;
+    let count = node.scrape_count() + 3;
+    node.wait_for_scrapes(count, PATIENCE).await.unwrap();
+    assert_eq!(node.connection_count(), 1);
+    assert_eq!(system.targets().await.len(), 1);
+}
