@@ -91,6 +91,17 @@ pub(crate) struct Case {
     pub(crate) answers: Vec<Answer>,
     /// Labels of the target.
     pub(crate) labels: Map<String, Value>,
+    pub(crate) failure: Failure,
+}
+
+/// Where scrapes of a script fail, if they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Before the first sample.
+    Whole,
+    /// In the middle of a body. Prometheus then goes on serving the last samples of what came before that place; the
+    /// exporter does not, by design.
+    Midway,
 }
 
 /// A case of one answer.
@@ -105,6 +116,7 @@ pub(crate) fn script(job: Value, answers: impl IntoIterator<Item = Answer>) -> C
         job: object(job),
         answers: answers.into_iter().collect(),
         labels: Map::new(),
+        failure: Failure::Whole,
     }
 }
 
@@ -118,6 +130,14 @@ impl Case {
     pub(crate) fn three(self) -> Self {
         Self {
             release: Release::Three,
+            ..self
+        }
+    }
+
+    /// Scrapes fail in the middle.
+    pub(crate) fn failing_midway(self) -> Self {
+        Self {
+            failure: Failure::Midway,
             ..self
         }
     }

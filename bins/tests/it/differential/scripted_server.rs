@@ -118,13 +118,16 @@ async fn answer(State(scripts): State<Arc<Scripts>>, request: Request) -> Respon
         Delivery::Whole => Body::from(body),
         Delivery::Gzipped => {
             response = response.header("content-encoding", "gzip");
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(&body).expect("memory");
             Body::from(encoder.finish().expect("memory"))
         }
         Delivery::Cut => {
             response = response.header("content-length", body.len() + 1);
-            Body::from_stream(futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from(body))]))
+            Body::from_stream(futures_util::stream::iter([Ok::<_, Infallible>(
+                Bytes::from(body),
+            )]))
         }
         Delivery::Hanging => {
             let first = futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from(body))]);
