@@ -1,5 +1,7 @@
 //! Applying relabel rules to a label set.
 
+use std::borrow::Cow;
+
 use md5::{Digest as _, Md5};
 use prom_model::label::LabelSet;
 use prom_model::regex::{RelabelRegex, Template};
@@ -38,43 +40,40 @@ struct Relabelled<'a> {
 impl Relabelled<'_> {
     fn apply(&mut self, config: &RelabelConfig) -> Keep {
         let regex = config.regex();
-        let source = || self.join(config.source());
+        let source = self.join(config.source());
         match &config.rule {
             Rule::Replace {
                 target,
                 replacement,
-            } => self.replace(regex, &source(), target, replacement),
-            Rule::Keep => return keep_if(regex.is_match(&source())),
-            Rule::Drop => return keep_if(!regex.is_match(&source())),
-            Rule::KeepEqual { target } => return keep_if(self.value(target) == source()),
-            Rule::DropEqual { target } => return keep_if(self.value(target) != source()),
+            } => {
+                // An empty name is the only invalid one that text can be.
+                if let Some([name, value]) = regex.expand(&source, [target, replacement])
+                    && !name.is_empty()
+                {
+                    self.set(&name, &value);
+                }
+            }
+            Rule::Keep => return keep_if(regex.is_match(&source)),
+            Rule::Drop => return keep_if(!regex.is_match(&source)),
+            Rule::KeepEqual { target } => return keep_if(self.value(target) == source),
+            Rule::DropEqual { target } => return keep_if(self.value(target) != source),
             Rule::HashMod { target, modulus } => {
-                let hash = hash(&source()) % modulus.get();
+                let hash = hash(&source) % modulus.get();
                 self.set(target, &hash.to_string());
             }
             Rule::LabelMap { replacement } => self.map_names(regex, replacement),
             Rule::LabelDrop => self.retain(|name| !regex.is_match(name)),
             Rule::LabelKeep => self.retain(|name| regex.is_match(name)),
-            Rule::Lowercase { target } => self.set(target, &simple_case::lower(&source())),
-            Rule::Uppercase { target } => self.set(target, &simple_case::upper(&source())),
+            Rule::Lowercase { target } => {
+                let value = simple_case::lower(&source);
+                self.set(target, &value);
+            }
+            Rule::Uppercase { target } => {
+                let value = simple_case::upper(&source);
+                self.set(target, &value);
+            }
         }
         Keep::Kept
-    }
-
-    fn replace(
-        &mut self,
-        regex: &RelabelRegex,
-        source: &str,
-        target: &Template,
-        replacement: &Template,
-    ) {
-        let Some([target, value]) = regex.expand(source, [target, replacement]) else {
-            return;
-        };
-        // An empty name is the only invalid one that text can be.
-        if !target.is_empty() {
-            self.set(&target, &value);
-        }
     }
 
     fn map_names(&mut self, regex: &RelabelRegex, replacement: &Template) {
@@ -125,7 +124,10 @@ impl Relabelled<'_> {
         self.labels.get(name).unwrap_or_default()
     }
 
-    fn join(&self, source: &Source) -> String {
+    fn join(&self, source: &Source) -> Cow<'_, str> {
+        if let [name] = &*source.labels {
+            return Cow::Borrowed(self.value(name));
+        }
         let mut text = String::new();
         for (at, name) in source.labels.iter().enumerate() {
             if at > 0 {
@@ -133,7 +135,7 @@ impl Relabelled<'_> {
             }
             text.push_str(self.value(name));
         }
-        text
+        Cow::Owned(text)
     }
 }
 

@@ -26,8 +26,5 @@ mod apply;
 mod config;
 mod simple_case;
 
-#[cfg(test)]
-mod tests;
-
 pub use self::apply::apply;
 pub use self::config::{Keep, RelabelAction, RelabelConfig, RelabelConfigError, RelabelFields};

@@ -10,7 +10,10 @@ mod discovery;
 mod file_sd;
 mod http_sd;
 mod inputs;
+#[path = "../../../prom-model/tests/it/prometheus.rs"]
+mod prometheus;
 mod recording;
+mod relabel;
 mod scrape_client;
 mod scrape_faults;
 mod scrape_loop;
