@@ -1,4 +1,6 @@
 mod reload;
+mod secrets;
 mod shutdown;
 mod start;
 mod state;
+mod web_config;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use fixtures::MockAiven;
 use fixtures::node::Fault;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
+use crate::support::http::slow_reader;
 use crate::support::system::System;
 use crate::support::{PATIENCE, eventually};
 
@@ -21,16 +22,6 @@ impl System {
         let ended = tokio::time::timeout(GRACE, self.exporter.program.ended()).await;
         ended.unwrap().code()
     }
-}
-
-/// A connection that takes little at a time, with a request for `target` sent.
-async fn slow_reader(address: &str, target: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream
 }
 
 /// An exposition of `series` series in about 2 KB each.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::{Client, Method};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::PATIENCE;
 
@@ -48,9 +50,22 @@ impl Site {
     /// The server at `base`, `http://127.0.0.1:9090` for example.
     pub(crate) fn new(base: impl Into<String>) -> Self {
         Self {
-            client: client(),
+            client: client(rustls::RootCertStore::empty()),
             base: base.into(),
             user: None,
+        }
+    }
+
+    /// The server at `base`, whose certificate is `certificate`.
+    pub(crate) fn trusting(
+        base: impl Into<String>,
+        certificate: rustls::pki_types::CertificateDer<'static>,
+    ) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        Self {
+            client: client(roots),
+            ..Self::new(base)
         }
     }
 
@@ -122,13 +137,12 @@ impl Site {
     }
 }
 
-fn client() -> Client {
-    // Nobody is to be trusted: tests that need TLS bring a client of their own.
+fn client(trusted: rustls::RootCertStore) -> Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(trusted)
         .with_no_client_auth();
     Client::builder()
         .tls_backend_preconfigured(tls)
@@ -138,4 +152,14 @@ fn client() -> Client {
         .timeout(PATIENCE)
         .build()
         .unwrap()
+}
+
+/// A connection to `address` that takes little at a time, with a request for `target` sent.
+pub(crate) async fn slow_reader(address: &str, target: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
 }

@@ -63,6 +63,14 @@ impl Program {
         .await
     }
 
+    /// Peak of its resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends the signal called `name`, `TERM` for example.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")

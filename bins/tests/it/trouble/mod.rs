@@ -2,3 +2,4 @@ mod aiven_api;
 mod credentials;
 mod discovery;
 mod nodes;
+mod overload;

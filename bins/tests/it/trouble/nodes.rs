@@ -164,18 +164,6 @@ async fn a_body_larger_than_its_limit_is_cut_off() {
     pair.check(Fault::long_line(), limit).await;
 }
 
-/// Peak of the exporter's resident memory so far, in bytes.
-fn peak_memory(system: &System) -> u64 {
-    let status = format!("/proc/{}/status", system.exporter.program.id());
-    let status = std::fs::read_to_string(status).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kib * 1024
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_bodies_take_no_more_memory_than_the_limit_allows() {
     // With the default limit of 64 MB, and a time-out that lets bodies come so far.
@@ -183,7 +171,7 @@ async fn hostile_bodies_take_no_more_memory_than_the_limit_allows() {
     let four = MockAiven::builder().nodes(4);
     let system = System::configured(four, |aiven| config(aiven, slow)).await;
     let nodes = system.aiven.nodes();
-    let before = peak_memory(&system);
+    let before = system.exporter.program.peak_memory();
     let faults = [
         Fault::Endless,
         Fault::gzip_bomb(),
@@ -200,7 +188,7 @@ async fn hostile_bodies_take_no_more_memory_than_the_limit_allows() {
     assert!(errors[0].contains("exceeded"), "{errors:?}");
     assert_eq!(errors[1..3], ["body size limit exceeded"; 2]);
     assert_eq!(errors[3], "line is longer than 1048576 bytes");
-    let grown = peak_memory(&system) - before;
+    let grown = system.exporter.program.peak_memory() - before;
     // A limit for each of the four bodies under way.
     assert!(grown < 4 * (64 << 20), "{} MiB more", grown >> 20);
     for node in &nodes {
