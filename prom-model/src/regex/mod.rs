@@ -27,6 +27,7 @@
 mod class;
 mod engine;
 mod error;
+mod node;
 mod parse;
 mod relabel;
 mod shape;

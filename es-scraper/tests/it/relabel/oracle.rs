@@ -71,7 +71,12 @@ fn prometheus_relabels_alike() {
             .filter_map(|(index, question)| {
                 let ours = answer(question);
                 let theirs = theirs.get(&index);
-                (ours.as_ref() != theirs).then(|| (&question.rules, &question.labels, ours, theirs))
+                (ours.as_ref() != theirs).then_some((
+                    &question.rules,
+                    &question.labels,
+                    ours.clone(),
+                    theirs,
+                ))
             }),
     );
 }
