@@ -66,7 +66,7 @@ impl Params {
     }
 
     /// Every value of `name`.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let of_name = self.pairs.iter().filter(move |(have, _)| have == name);
         of_name.map(|(_, value)| value.as_str())
     }
@@ -112,7 +112,7 @@ impl Params {
     ///
     /// # Errors
     /// The text for the user, where one isn't a selector.
-    pub(crate) fn selectors(&self) -> Result<Vec<Selector>, String> {
+    fn selectors(&self) -> Result<Vec<Selector>, String> {
         let selectors = self.all("match[]").map(Selector::parse);
         let selectors: Result<_, _> = selectors.collect();
         selectors.map_err(|error| error.to_string())

@@ -31,6 +31,9 @@ use crate::http::{AppState, plain};
 use crate::selector::Selector;
 use crate::store::Store;
 
+/// How much of a bad selector is named to the client.
+const NAMED_CHARS: usize = 200;
+
 /// What `/federate` serves: the series of a store, and the labels added to each.
 #[derive(Debug)]
 pub struct Federation {
@@ -106,7 +109,7 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     let encoding = content_encoding(&list(request.headers(), &ACCEPT_ENCODING));
     let params = Params::read(request).await;
     params.strict().map_err(|err| err.to_string())?;
-    let selectors = params.selectors()?;
+    let selectors = selectors(&params)?;
     let timestamps = match params.first("timestamps") {
         "" | "true" | "1" => Timestamps::Written,
         "false" | "0" => Timestamps::LeftOut,
@@ -132,6 +135,17 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     }
     let body = FederateBody::new(exposition, encoding, state.metrics.federate.clone(), start);
     Ok((headers, axum::body::Body::new(body)).into_response())
+}
+
+/// The selectors of `match[]`, or which of them isn't one, and why.
+fn selectors(params: &Params) -> Result<Vec<Selector>, String> {
+    let parse = |text: &str| {
+        Selector::parse(text).map_err(|error| {
+            let named: String = text.chars().take(NAMED_CHARS).collect();
+            format!("invalid parameter \"match[]\": {named}: {error}")
+        })
+    };
+    params.all("match[]").map(parse).collect()
 }
 
 /// All values of a header that is a list, as one list.
