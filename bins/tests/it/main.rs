@@ -16,6 +16,9 @@ mod trouble;
 /// The tenant's side: a Prometheus that federates from the exporter.
 mod tenant;
 
+/// The exporter beside a Prometheus that scrapes the same targets by the same configuration.
+mod differential;
+
 /// That what Prometheus would serve of the same nodes is what the exporter serves.
 mod agreement;
 
@@ -24,3 +27,10 @@ mod sidecar;
 
 /// From the start to the end: what it is told, keeps and leaves.
 mod life;
+
+/// `/federate` on the wire: formats, methods, parameters, and what receivers make of them.
+mod federate;
+
+/// The demo, which needs nothing but itself.
+#[cfg(feature = "demo")]
+mod demo;

@@ -23,6 +23,11 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts with the configuration file's text `config`, keeping everything in `folder`.
     pub(crate) async fn start(folder: &Path, config: &str) -> Self {
+        Self::start_with(folder, config, &[]).await
+    }
+
+    /// Like [`Prometheus::start`], with more flags.
+    pub(crate) async fn start_with(folder: &Path, config: &str, flags: &[&str]) -> Self {
         let file = folder.join("prometheus.yml");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(binary());
@@ -32,7 +37,8 @@ impl Prometheus {
                 "--storage.tsdb.path={}",
                 folder.join("prometheus-data").display()
             ))
-            .arg("--web.listen-address=127.0.0.1:0");
+            .arg("--web.listen-address=127.0.0.1:0")
+            .args(flags);
         let mut program = Program::start(&mut command);
         let major = program
             .log_line(|line| field(line, "version").and_then(major))
@@ -60,6 +66,16 @@ impl Prometheus {
             Value::Array(result) => result,
             other => panic!("{query}: {other}"),
         }
+    }
+
+    /// The major version of the Prometheus that would be started.
+    pub(crate) fn installed_major() -> u32 {
+        let said = Command::new(binary()).arg("--version").output().unwrap();
+        // Some print it on standard error.
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let version = said.split("version ").nth(1).unwrap();
+        version.split('.').next().unwrap().parse().unwrap()
     }
 
     /// What it serves of `selectors` itself.
