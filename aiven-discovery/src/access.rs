@@ -25,6 +25,11 @@ impl ProjectAccess {
         changed
     }
 
+    /// Uses the credentials of `other`.
+    pub(crate) fn take_over(&self, other: &Self) {
+        self.basic_auth.store(other.basic_auth.load_full());
+    }
+
     fn is_current(&self, used: &BasicAuth) -> bool {
         self.basic_auth.load().as_deref() == Some(used)
     }

@@ -107,6 +107,7 @@ pub struct Discovery {
     name: Arc<str>,
     targets: TargetSettings,
     known: Arc<Mutex<Known>>,
+    access: Arc<ProjectAccess>,
     groups: watch::Receiver<Arc<Vec<TargetGroup>>>,
     progress: watch::Receiver<Progress>,
 }
@@ -123,10 +124,12 @@ impl Discoverer {
         let groups = watch::Sender::new(Arc::default());
         let progress = watch::Sender::new(Progress::Waiting);
         let known = Arc::new(Mutex::new(Known::default()));
+        let access = Arc::<ProjectAccess>::default();
         let discovery = Discovery {
             name: settings.name.as_str().into(),
             targets: settings.targets.clone(),
             known: Arc::clone(&known),
+            access: Arc::clone(&access),
             groups: groups.subscribe(),
             progress: progress.subscribe(),
         };
@@ -138,7 +141,7 @@ impl Discoverer {
             metrics: Metrics::default(),
             state_file: None,
             known,
-            access: Arc::default(),
+            access,
             groups,
             progress,
             signals: Signals::default(),
@@ -165,6 +168,21 @@ impl Discoverer {
     #[must_use]
     pub fn with_last_addresses(self, addresses: BTreeMap<String, Vec<IpAddr>>) -> Self {
         lock(&self.known).addresses = addresses;
+        self
+    }
+
+    /// Starts from what `former` knows of the same project, under other settings, and publishes it at once: so its
+    /// targets stay while the API can't be asked. A state file is then not read.
+    #[must_use]
+    pub fn succeeding(self, former: &Discovery) -> Self {
+        let last = lock(&former.known).last_known(&self.settings.targets.project);
+        if let Some(last) = last {
+            self.known().restore(last);
+        }
+        if former.targets.endpoint_id == self.settings.targets.endpoint_id {
+            self.access.take_over(&former.access);
+        }
+        self.publish();
         self
     }
 

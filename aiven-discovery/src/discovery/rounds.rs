@@ -37,6 +37,9 @@ const NAMES: usize = 5;
 
 impl Discoverer {
     pub(super) async fn restore(&self) {
+        if self.known().is_complete() {
+            return;
+        }
         let Some(file) = self.state_file.clone() else {
             return;
         };

@@ -484,6 +484,46 @@ async fn addresses_of_before_serve_until_a_lookup_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_successor_starts_from_what_its_predecessor_knows() {
+    let fake = Fake::new();
+    let former = fake.run();
+    former.targets_become(&BOTH).await;
+    fake.world().list = Err(unauthorized);
+    fake.world().credentials = Err(unauthorized);
+    fake.world().ca = Err(unauthorized);
+    fake.world().hosts.clear();
+    let mut settings = settings();
+    settings.refresh_interval = Duration::from_secs(7);
+    let (discoverer, discovery) = fake.discoverer_with(settings);
+    let discoverer = discoverer.succeeding(&former.discovery);
+    // At once, before it runs.
+    assert_eq!(discovery.groups().borrow().len(), 1);
+    let successor = Running::start((discoverer, discovery));
+    drop(former);
+    sleep(Duration::from_secs(1000)).await;
+    assert_eq!(successor.targets(), BOTH);
+    let access = successor.discovery.groups().borrow()[0].access.clone();
+    let access = access.unwrap();
+    assert_eq!(access.basic_auth().as_deref(), Some(&auth("first")));
+    assert_eq!(access.server_identity().unwrap().ca_pem, "the ca");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_of_another_endpoint_are_not_taken_over() {
+    let fake = Fake::new();
+    let former = fake.run();
+    former.targets_become(&BOTH).await;
+    fake.world().credentials = Err(unauthorized);
+    let mut settings = settings();
+    settings.targets.endpoint_id = Some("another".to_owned());
+    let (discoverer, discovery) = fake.discoverer_with(settings);
+    let successor = Running::start((discoverer.succeeding(&former.discovery), discovery));
+    successor.targets_become(&BOTH).await;
+    let access = successor.discovery.groups().borrow()[0].access.clone();
+    assert_eq!(access.unwrap().basic_auth(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_groups_close_with_the_discoverer() {
     let fake = Fake::new();
     fake.world().credentials = Ok(Some(auth("p")));

@@ -166,6 +166,15 @@ impl Jobs {
     /// [`ApplyError`]; then nothing has changed.
     pub fn apply(&mut self, config: &ExporterConfig) -> Result<View, ApplyError> {
         let mut wanted: Vec<WantedAiven> = Vec::new();
+        let staying: Vec<&str> = self
+            .aiven
+            .iter()
+            .filter(|running| {
+                let mut jobs = config.scrape_configs.iter();
+                jobs.any(|job| job.extension.contains(&running.config))
+            })
+            .map(|running| running.discovery.name())
+            .collect();
         let mut inputs = Vec::with_capacity(config.scrape_configs.len());
         for job in &config.scrape_configs {
             let mut job_inputs = JobInputs::from(job);
@@ -173,8 +182,12 @@ impl Jobs {
                 let place = match wanted.iter().position(|it| it.config == *aiven) {
                     Some(place) => place,
                     None => {
+                        let taken = |name: &str| {
+                            let mut names = wanted.iter().map(|wanted| wanted.discovery.name());
+                            staying.contains(&name) || names.any(|taken| taken == name)
+                        };
                         let it = self
-                            .want(aiven, &wanted)
+                            .want(aiven, taken)
                             .map_err(|source| ApplyError::Aiven {
                                 job: Arc::clone(&job.job_name),
                                 source,
@@ -209,11 +222,11 @@ impl Jobs {
         Ok(view)
     }
 
-    /// The discovery of `config`: the running one, or a new one that isn't running yet.
+    /// The discovery of `config`: the running one, or a new one that isn't running yet, with a name that isn't `taken`.
     fn want(
         &self,
         config: &AivenSdConfig,
-        wanted: &[WantedAiven],
+        taken: impl Fn(&str) -> bool,
     ) -> Result<WantedAiven, BuildError> {
         if let Some(running) = self.aiven.iter().find(|running| running.config == *config) {
             let discovery = running.discovery.clone();
@@ -223,17 +236,15 @@ impl Jobs {
                 new: None,
             });
         }
-        let is_taken = |name: &str| {
-            self.aiven
-                .iter()
-                .any(|running| running.discovery.name() == name)
-                || wanted.iter().any(|wanted| wanted.discovery.name() == name)
-        };
         // The same at each start with the same configuration, since it names the state file.
         let numbered = (2..).map(|number| format!("{}-{number}", config.project));
         let mut names = std::iter::once(config.project.clone()).chain(numbered);
-        let name = names.find(|name| !is_taken(name)).unwrap_or_default();
+        let name = names.find(|name| !taken(name)).unwrap_or_default();
         let (discoverer, discovery) = config.build(&name, &self.aiven_options)?;
+        let discoverer = match self.former(config) {
+            Some(former) => discoverer.succeeding(&former.discovery),
+            None => discoverer,
+        };
         Ok(WantedAiven {
             config: config.clone(),
             discovery,
@@ -241,18 +252,46 @@ impl Jobs {
         })
     }
 
-    /// Starts what is new, and stops what is no longer wanted.
+    /// A running discovery of the same services under other settings, if possible with the same credentials.
+    fn former(&self, config: &AivenSdConfig) -> Option<&RunningAiven> {
+        let of_services = self.aiven.iter().filter(|running| {
+            let former = &running.config;
+            former.project == config.project
+                && former.api_url == config.api_url
+                && former.services == config.services
+        });
+        of_services.max_by_key(|running| {
+            running.config.prometheus_endpoint_id == config.prometheus_endpoint_id
+        })
+    }
+
+    /// Stops what is no longer wanted, and starts what is new.
     fn run_aiven(&mut self, wanted: Vec<WantedAiven>) {
-        let mut before = std::mem::take(&mut self.aiven);
+        let before = std::mem::take(&mut self.aiven);
+        let is_wanted =
+            |running: &RunningAiven| wanted.iter().any(|wanted| wanted.config == running.config);
+        let (mut staying, gone): (Vec<_>, Vec<_>) = before.into_iter().partition(is_wanted);
+        for gone in gone {
+            info!(
+                discovery = gone.discovery.name(),
+                "discovery through Aiven ends"
+            );
+            gone.task.abort();
+            let name = gone.discovery.name();
+            // A successor counts on.
+            if !wanted.iter().any(|wanted| wanted.discovery.name() == name) {
+                self.aiven_metrics.forget(name);
+            }
+        }
         for WantedAiven {
             config,
             discovery,
             new,
         } in wanted
         {
-            let known = before.iter().position(|running| running.config == config);
+            let known = staying.iter().position(|running| running.config == config);
             match (known, new) {
-                (Some(at), _) => self.aiven.push(before.swap_remove(at)),
+                (Some(at), _) => self.aiven.push(staying.swap_remove(at)),
                 (None, Some(discoverer)) => {
                     info!(
                         discovery = discovery.name(),
@@ -267,14 +306,6 @@ impl Jobs {
                 }
                 (None, None) => {}
             }
-        }
-        for gone in before {
-            info!(
-                discovery = gone.discovery.name(),
-                "discovery through Aiven ends"
-            );
-            gone.task.abort();
-            self.aiven_metrics.forget(gone.discovery.name());
         }
         while self.tasks.try_join_next().is_some() {}
     }

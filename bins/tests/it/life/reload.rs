@@ -297,3 +297,37 @@ async fn reloads_by_the_dozen_end_in_the_last_configuration() {
     assert_eq!(node.connection_count(), 1);
     assert_eq!(system.targets().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_discovery_settings_keep_the_targets_while_aiven_fails() {
+    let state = tempfile::tempdir().unwrap();
+    let flag = format!("--state.path={}", state.path().display());
+    let aiven = MockAiven::builder()
+        .nodes(1)
+        .motion(fixtures::node::Motion::Frozen);
+    let aiven = aiven.start().await.unwrap();
+    let mut system = System::of_aiven(aiven, |aiven| Config::of(aiven).text(), &[&flag]).await;
+    system.complete().await;
+    let node = system.aiven.nodes()[0].clone();
+    let before = system.of_node(&node).await;
+    // As with a token that has expired and another one that isn't accepted either.
+    system.aiven.api().fail(fixtures::api::Fault::Status(401));
+    system.aiven.dns().fail(fixtures::dns::Fault::ServerFailure);
+    let good = Config::of(&system.aiven).text();
+    let token = format!("api_token: {}\n", system.aiven.token());
+    let other = good.replacen(&token, "api_token: another\n", 1);
+    assert_ne!(good, other);
+    system.reload(Ask::Http, &other).await;
+    system.undisturbed(&node, &before).await;
+    system.reload(Ask::Http, &good).await;
+    system.undisturbed(&node, &before).await;
+    system.aiven.api().heal();
+    system.aiven.dns().heal();
+    let service = system.aiven.services()[0].clone();
+    system.aiven.add_node(&service).await.unwrap();
+    system.complete().await;
+    // Its state is where the next start looks for it.
+    let files = std::fs::read_dir(state.path()).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["aiven-paas-cf-prod.json"]);
+}
