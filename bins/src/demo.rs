@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use federate_server::listener::{ListenAddress, ListenAddressError};
-use fixtures::MockAiven;
 use fixtures::node::Motion;
+use fixtures::{MockAiven, wait_until};
 use prom_config::render::{Mapping, Value};
 use prom_model::secret::Secret;
 
@@ -56,6 +56,8 @@ pub const FLAGS: &[Flag] = &[
 
 /// User that the exporter asks for.
 const USER: &str = "tenant-a";
+/// Two of the intervals at which nodes are scraped.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The user's password.
 const PASSWORD: &str = "tenant-password";
 
@@ -171,12 +173,12 @@ impl Demo {
         self.exporter.run(no_reloads, shutdown).await;
     }
 
-    /// Resolves once every node has been scraped.
+    /// Resolves once every node has been scraped, or after [`PATIENCE`]: then something is wrong that the page of
+    /// targets shows.
     pub async fn scraped(&self) {
-        for node in self.aiven.nodes() {
-            // Within two intervals, or something is wrong that the page of targets shows.
-            let _ = node.wait_for_scrapes(1, Duration::from_secs(10)).await;
-        }
+        let nodes = self.aiven.nodes().len();
+        // Given up for the page to be looked at.
+        let _ = wait_until(PATIENCE, || self.exporter.scraped_targets() >= nodes).await;
     }
 }
 

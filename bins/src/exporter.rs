@@ -18,6 +18,7 @@ use federate_server::federate::Federation;
 use federate_server::metrics::{ProcessMetrics, ServerMetrics};
 use federate_server::serve::Drained;
 use federate_server::store::{DEFAULT_LOOKBACK, Store};
+use prom_model::target::TargetStatuses as _;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -136,6 +137,16 @@ impl Exporter {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// How many targets have been scraped at least once, with or without success.
+    #[must_use]
+    pub fn scraped_targets(&self) -> usize {
+        let pools = self.scraper.pools();
+        let targets = pools.iter().flat_map(|pool| &pool.active);
+        targets
+            .filter(|target| target.last_scrape_ms.is_some())
+            .count()
     }
 
     /// Serves until `shutdown` resolves; reads the configuration again at each item of `reloads`. Returns once answers in
