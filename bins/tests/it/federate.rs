@@ -1,9 +1,10 @@
 //! `/federate` on the wire, and what a real Prometheus makes of each format.
 
 use std::io::Read as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fixtures::MockAiven;
-use fixtures::node::Motion;
+use fixtures::node::{Motion, Node};
 use prom_model::exposition::Format;
 use reqwest::Method;
 
@@ -126,7 +127,8 @@ async fn what_is_no_query_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus on PATH"]
 async fn prometheus_gets_the_same_in_every_format() {
-    let (_aiven, folder, exporter) = running().await;
+    let (aiven, folder, exporter) = running().await;
+    serve_moments(&aiven.nodes()[2]);
     let job = |name: &str, protocols: &str, selector: &str| {
         format!(
             "- job_name: {name}\n  honor_labels: true\n  metrics_path: /federate\n{protocols}  \
@@ -135,13 +137,13 @@ async fn prometheus_gets_the_same_in_every_format() {
             exporter.address
         )
     };
-    let (all, gauges) = (ALL[0].1, GAUGES[0].1);
+    let (all, gauges, moments) = (ALL[0].1, GAUGES[0].1, "{__name__=\"moment\"}");
     let global = "global: {scrape_interval: 500ms}\nscrape_configs:\n";
     // Names of jobs with what they select.
-    let mut jobs = vec![("default", all), ("gauges", gauges)];
-    let mut config = global.to_owned();
-    config += &job("default", "", all);
-    config += &job("gauges", "", gauges);
+    let mut jobs = vec![("default", all), ("gauges", gauges), ("moments", moments)];
+    let usual: String = jobs.iter().map(|(name, it)| job(name, "", it)).collect();
+    let usual = format!("{global}{usual}");
+    let mut config = usual.clone();
     let mut flags = Vec::new();
     if Prometheus::installed_major() >= 3 {
         for (name, protocol) in [
@@ -160,14 +162,9 @@ async fn prometheus_gets_the_same_in_every_format() {
     }
     let asking = Prometheus::start_with(folder.path(), &config, &flags);
     let second = tempfile::tempdir().unwrap();
-    let config = format!(
-        "{global}{}{}",
-        job("default", "", all),
-        job("gauges", "", gauges)
-    );
-    let usual = Prometheus::start(second.path(), &config);
+    let usual = Prometheus::start(second.path(), &usual);
     let (asking, usual) = tokio::join!(asking, usual);
-    for (prometheus, jobs) in [(&usual, &jobs[..2]), (&asking, &jobs[..])] {
+    for (prometheus, jobs) in [(&usual, &jobs[..3]), (&asking, &jobs[..])] {
         for (name, selector) in jobs {
             received(prometheus, name, &exporter.site, selector).await;
         }
@@ -194,11 +191,33 @@ async fn received(prometheus: &Prometheus, name: &str, site: &Site, selector: &s
         let want = want.filter(|labels, _| is_comparable(labels));
         assert!(!want.is_empty());
         match have.differences(&want) {
-            none if none.is_empty() => Ok(()),
-            some => Err(format!("{name}: {}", some.join("\n"))),
+            none if none.is_empty() => {}
+            some => return Err(format!("{name}: {}", some.join("\n"))),
+        }
+        match moments(&have) == moments(&want) {
+            true => Ok(()),
+            false => Err(format!("{name}: {:?} {:?}", moments(&have), moments(&want))),
         }
     })
     .await;
+}
+
+/// Makes `node` serve series whose timestamps stand still, at milliseconds that no short fraction of a second makes.
+fn serve_moments(node: &Node) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = i64::try_from(since.as_millis()).unwrap();
+    let lines = (0..100).map(|n| format!("moment{{n=\"{n}\"}} {n} {}\n", now_ms - n * 7));
+    node.serve(lines.collect::<String>(), "text/plain; version=0.0.4");
+}
+
+/// The timestamps of what [`serve_moments`] serves.
+fn moments(samples: &Samples) -> Vec<(String, Option<i64>)> {
+    let of_them = samples
+        .iter()
+        .filter(|(labels, _)| labels.metric_name() == "moment");
+    of_them
+        .map(|(labels, sample)| (labels.to_string(), sample.timestamp_ms))
+        .collect()
 }
 
 /// A series that vanishes at a node, at three receivers: one that is sent timestamps keeps it for the five minutes of

@@ -89,12 +89,15 @@ impl Program {
 }
 
 impl Drop for Program {
+    #[expect(
+        clippy::print_stdout,
+        reason = "the test harness shows it with the failed test"
+    )]
     fn drop(&mut self) {
         // It may have ended by itself.
         drop(self.child.kill());
         drop(self.child.wait());
         if thread::panicking() {
-            // Shown by the test harness with the failed test.
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
