@@ -15,6 +15,8 @@ use crate::support::samples::Samples;
 /// What the tenant has written; four of its values are changed.
 const TENANT: &str = include_str!("../../../fixtures/data/tenant-prometheus.yml");
 
+const README: &str = include_str!("../../../README.md");
+
 /// What the rules keep of what the nodes expose, before they put `paas_es_` in front.
 const KEPT: [&str; 51] = [
     "disk_free",
@@ -138,6 +140,47 @@ async fn a_wrong_password_is_a_target_that_is_down() {
     .await;
 }
 
+/// The job that the README advises: nothing is renamed, nothing collides.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs prometheus on PATH"]
+async fn the_readmes_job_holds_what_the_nodes_expose() {
+    let aiven = MockAiven::builder()
+        .motion(Motion::Frozen)
+        .start()
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let exporter = exporter(folder.path(), &aiven).await;
+    let (_, section) = README.split_once("### The tenant's side").unwrap();
+    let (_, yaml) = section.split_once("```yaml\n").unwrap();
+    let (yaml, _) = yaml.split_once("```").unwrap();
+    let job = replaced(yaml, &[("exporter.example.org:9090", &exporter.address)]);
+    std::fs::write(folder.path().join("password"), "tenant-password").unwrap();
+    let config = format!("global: {{scrape_interval: 500ms}}\n{job}");
+    let prometheus = Prometheus::start(folder.path(), &config).await;
+
+    let nodes = aiven.nodes();
+    let all = nodes.iter().map(|node| {
+        let instance = node.address().to_string();
+        Samples::parse(&node.body()).relabel(|labels| {
+            labels.extend([("job", "aiven"), ("instance", &instance)]);
+            labels.extend(target_labels(node));
+        })
+    });
+    let want = all.fold(Samples::default(), Samples::with);
+    eventually_ok("all series of the nodes", async || {
+        let have = prometheus.federate(&["{job='aiven'}"]).await;
+        match have.differences(&want) {
+            none if none.is_empty() => Ok(()),
+            some => Err(some.join("\n")),
+        }
+    })
+    .await;
+    let up = prometheus.query("up").await;
+    assert_eq!(up.len(), 1, "{up:?}");
+    assert_eq!(up[0]["metric"]["instance"], exporter.address);
+}
+
 /// An exporter of all of `aiven` that lets in the tenant only, with every target up.
 async fn exporter(folder: &std::path::Path, aiven: &MockAiven) -> Exporter {
     let hash = bcrypt::hash("tenant-password", 4).unwrap();
@@ -168,16 +211,23 @@ fn expected(aiven: &MockAiven, exporter: &str) -> Samples {
                 ("instance", exporter),
                 ("exported_job", "aiven"),
                 ("exported_instance", &instance),
-                ("aiven_service_name", node.service()),
-                ("aiven_service_type", "elasticsearch"),
-                ("aiven_hostname", node.host()),
-                ("aiven_plan", "medium-ha-7"),
-                ("aiven_cloud", "aws-eu-west-1"),
-                ("aiven_node_count", "3"),
             ]);
+            labels.extend(target_labels(node));
         })
     });
     all.fold(Samples::default(), Samples::with)
+}
+
+/// The labels that discovery gives every target.
+fn target_labels(node: &Node) -> [(&'static str, &str); 6] {
+    [
+        ("aiven_service_name", node.service()),
+        ("aiven_service_type", "elasticsearch"),
+        ("aiven_hostname", node.host()),
+        ("aiven_plan", "medium-ha-7"),
+        ("aiven_cloud", "aws-eu-west-1"),
+        ("aiven_node_count", "3"),
+    ]
 }
 
 /// Type and help of the families of [`KEPT`], as the nodes expose them.
