@@ -16,6 +16,7 @@ use tracing::{debug, error};
 
 use super::{Access, AppState, Provider, Route, plain};
 use crate::auth::{AuthError, Principal};
+use crate::serve::Crowded;
 
 /// Headers for every answer, asked for at each.
 pub type ExtraHeaders = Provider<Arc<[(HeaderName, HeaderValue)]>>;
@@ -27,8 +28,10 @@ pub(super) async fn authenticate(
     next: Next,
 ) -> Response {
     let access = Route::find(request.uri().path()).map_or(Access::Users, |route| route.access);
+    let is_crowded = request.extensions().get::<Crowded>().is_some();
     let principal = match access {
         Access::Open => Ok(Principal::Anonymous),
+        Access::Users if is_crowded => Err(AuthError::Busy),
         Access::Users => state.auth.authenticate(request.headers()).await,
     };
     match principal {

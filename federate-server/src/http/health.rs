@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use tracing::{info, warn};
 
 use super::{AppState, plain};
 
@@ -29,12 +28,8 @@ pub(super) async fn reload(State(state): State<AppState>) -> Response {
     // A client that hangs up doesn't leave half a reload.
     let reloading = tokio::spawn(async move { state.reload.reload().await });
     match reloading.await {
-        Ok(Ok(())) => {
-            info!("configuration reloaded on request");
-            StatusCode::OK.into_response()
-        }
+        Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(error)) => {
-            warn!(%error, "configuration not reloaded");
             let text = format!("failed to reload config: {error}");
             plain(StatusCode::INTERNAL_SERVER_ERROR, text)
         }

@@ -85,7 +85,7 @@ impl Readiness {
     }
 }
 
-/// Reads the configuration again.
+/// Reads the configuration again, and logs how that went: it happens for other reasons than a request, too.
 pub trait Reload: Send + Sync {
     /// Resolves once the new configuration is in use.
     ///

@@ -36,6 +36,9 @@ use tracing::{debug, warn};
 pub use self::paced::Pace;
 use self::paced::Paced;
 
+/// How long a connection of the reserve may last.
+const RESERVE_LIFETIME: Duration = Duration::from_secs(5);
+
 /// Longest head of a request: a URL may be 64 KiB long, as one with many `match[]` is.
 const MAX_HEAD: usize = 128 * 1024;
 
@@ -57,8 +60,11 @@ impl TlsSource for () {
 /// What connections may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at one time; the next waits in the system's backlog. Default 512.
+    /// Connections at one time. Default 512.
     pub connections: usize,
+    /// Further connections, whose requests are [`Crowded`] and which end after 5 seconds, so that health checks are
+    /// answered whatever clients do; the next waits in the system's backlog. Default 32.
+    pub reserve: usize,
     /// How long a TLS handshake may take. Default 10 seconds.
     pub handshake: Duration,
     /// How long a connection may take to send the head of a request, or be idle between two of them.
@@ -74,6 +80,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            reserve: 32,
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(120),
             pace: Pace {
@@ -84,6 +91,10 @@ impl Default for Limits {
         }
     }
 }
+
+/// An extension of requests on connections beyond [`Limits::connections`]: only what is vital should be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crowded;
 
 /// How a shutdown went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +108,7 @@ pub enum Drained {
 /// Serves `app` on `listener` until `shutdown` resolves, then stops accepting, lets the answers in flight finish and
 /// returns.
 ///
-/// Requests carry [`ConnectInfo<SocketAddr>`] as an extension.
+/// Requests carry [`ConnectInfo<SocketAddr>`] as an extension, and [`Crowded`] where that holds.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -105,7 +116,10 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let slots = Arc::new(Semaphore::new(limits.connections.max(1)));
+    let places = Places {
+        regular: Arc::new(Semaphore::new(limits.connections.max(1))),
+        reserve: Arc::new(Semaphore::new(limits.reserve)),
+    };
     let graceful = GracefulShutdown::new();
     let (stop, stopping) = watch::channel(());
     let mut tasks = JoinSet::new();
@@ -113,21 +127,28 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &places) => accepted,
             Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
         };
-        let (stream, peer, slot) = accepted;
+        let (stream, peer, place) = accepted;
         let connection = Connection {
             app: app.clone(),
             limits: limits.clone(),
             peer,
+            kind: place.kind,
             watcher: graceful.watcher(),
             stopping: stopping.clone(),
         };
         let tls = tls.server_config();
         tasks.spawn(async move {
-            connection.run(stream, tls).await;
-            drop(slot);
+            match place.kind {
+                PlaceKind::Regular => connection.run(stream, tls).await,
+                // Cut off, it has had its time.
+                PlaceKind::Reserve => {
+                    let _ = timeout(RESERVE_LIFETIME, connection.run(stream, tls)).await;
+                }
+            }
+            drop(place);
         });
     }
     drop(listener);
@@ -143,16 +164,57 @@ pub async fn serve(
     drained
 }
 
-/// Waits for a free slot, then for a connection.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
+/// The places that connections take.
+struct Places {
+    regular: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
+}
+
+/// A place that is taken until this is dropped.
+struct Place {
+    kind: PlaceKind,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlaceKind {
+    Regular,
+    Reserve,
+}
+
+impl Places {
+    /// Waits for a free place.
+    async fn any(&self) -> Place {
+        let take = async |places: &Arc<Semaphore>, kind| Place {
+            kind,
+            // Neither semaphore is ever closed.
+            _permit: Arc::clone(places).acquire_owned().await.ok(),
+        };
+        tokio::select! {
+            biased;
+            place = take(&self.regular, PlaceKind::Regular) => place,
+            place = take(&self.reserve, PlaceKind::Reserve) => place,
+        }
+    }
+
+    /// A regular place instead of one of the reserve, where there is one by now.
+    fn better(&self, place: Place) -> Place {
+        match Arc::clone(&self.regular).try_acquire_owned() {
+            Ok(permit) if place.kind == PlaceKind::Reserve => Place {
+                kind: PlaceKind::Regular,
+                _permit: Some(permit),
+            },
+            _ => place,
+        }
+    }
+}
+
+/// Waits for a free place, then for a connection.
+async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAddr, Place) {
+    let place = places.any().await;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, slot),
+            Ok((stream, peer)) => return (stream, peer, places.better(place)),
             Err(error) if is_of_connection(&error) => debug!(%error, "connection lost"),
             Err(error) => {
                 // Most likely out of file descriptors, of which closing connections give some back.
@@ -178,6 +240,7 @@ struct Connection {
     app: Router,
     limits: Limits,
     peer: SocketAddr,
+    kind: PlaceKind,
     watcher: Watcher,
     /// Closes when the shutdown begins.
     stopping: watch::Receiver<()>,
@@ -219,7 +282,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.idle)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(stream, service(self.app, self.peer));
+            .serve_connection(stream, service(self.app, self.peer, self.kind));
         self.watcher
             .watch(connection)
             .await
@@ -235,7 +298,7 @@ impl Connection {
             .max_concurrent_streams(64)
             .max_header_list_size(MAX_HEAD as u32)
             .max_send_buf_size(256 * 1024)
-            .serve_connection(stream, service(self.app, self.peer));
+            .serve_connection(stream, service(self.app, self.peer, self.kind));
         self.watcher
             .watch(connection)
             .await
@@ -247,6 +310,7 @@ impl Connection {
 fn service(
     app: Router,
     peer: SocketAddr,
+    kind: PlaceKind,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response,
@@ -256,6 +320,9 @@ fn service(
     service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        if kind == PlaceKind::Reserve {
+            request.extensions_mut().insert(Crowded);
+        }
         app.clone().call(request)
     })
 }

@@ -8,7 +8,7 @@ use axum::extract::ConnectInfo;
 use axum::routing::get;
 use federate_server::listener::ListenAddress;
 use federate_server::metrics::ReloadMetrics;
-use federate_server::serve::{Drained, Limits, Pace, TlsSource, serve};
+use federate_server::serve::{Crowded, Drained, Limits, Pace, TlsSource, serve};
 use federate_server::web_config::LiveWebConfig;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -147,6 +147,7 @@ async fn a_connection_that_sends_no_request_is_closed() {
 async fn connections_beyond_the_limit_wait_for_a_place() {
     let limits = Limits {
         connections: 1,
+        reserve: 0,
         ..Limits::default()
     };
     let running = Running::start(hello(), Arc::new(()), limits).await;
@@ -171,6 +172,45 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
             .contains("200 OK")
     );
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_reserve_of_connections_is_for_what_is_vital() {
+    let app = Router::new().route(
+        "/",
+        get(|request: axum::extract::Request| async move {
+            let is_crowded = request.extensions().get::<Crowded>().is_some();
+            if is_crowded { "crowded" } else { "regular" }
+        }),
+    );
+    let limits = Limits {
+        connections: 1,
+        reserve: 1,
+        ..Limits::default()
+    };
+    let running = Running::start(app, Arc::new(()), limits).await;
+    let mut first = running.connect().await;
+    first.write_all(REQUEST).await.unwrap();
+    let mut head = [0; 12];
+    timeout(PATIENCE, first.read_exact(&mut head))
+        .await
+        .unwrap()
+        .unwrap();
+    let ask = async || {
+        let mut stream = running.connect().await;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        rest(&mut stream).await
+    };
+    assert!(ask().await.ends_with("crowded"));
+    // The reserve is there again once its connection has ended, and regular places as soon as one is free.
+    assert!(ask().await.ends_with("crowded"));
+    drop(first);
+    timeout(PATIENCE, async {
+        while !ask().await.ends_with("regular") {}
+    })
+    .await
+    .unwrap();
+    assert_eq!(running.stop().await, Drained::Clean);
 }
 
 #[tokio::test]

@@ -141,6 +141,9 @@ async fn a_broken_file_changes_nothing() {
         "{}",
         answer.text()
     );
+    // One line for each attempt.
+    assert_eq!(system.logged("level=ERROR").len(), 2);
+    assert!(system.logged("level=WARN").is_empty());
     assert_eq!(system.exporter.site.get("/-/reload", &[]).await.status, 405);
 
     // A file that isn't there, and one that is well-formed and can't be used.

@@ -6,11 +6,28 @@ use std::time::Duration;
 use fixtures::MockAiven;
 use reqwest::Method;
 
-use crate::support::http::slow_reader;
+use crate::support::http::{Site, slow_reader};
 use crate::support::system::System;
 use crate::support::{PATIENCE, eventually};
 
 const READERS: usize = 200;
+
+/// Somebody who has no connection yet.
+fn newcomer(system: &System) -> Site {
+    Site::new(format!("http://{}", system.exporter.address))
+}
+
+/// Health checks are answered, and soon.
+async fn is_healthy(system: &System) {
+    for method in [Method::GET, Method::HEAD] {
+        for path in ["/-/healthy", "/-/ready"] {
+            let site = newcomer(system);
+            let asking = site.ask(method.clone(), path, &[], &[]);
+            let answer = tokio::time::timeout(Duration::from_secs(1), asking).await;
+            assert_eq!(answer.unwrap().status, 200, "{path}");
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_stop_nothing_and_take_little() {
@@ -46,13 +63,7 @@ async fn slow_readers_stop_nothing_and_take_little() {
     system.complete().await;
     let quick = format!("{{instance=\"{}\"}}", small.address());
     assert!(system.federate(&quick).await.len() > 500);
-    for method in [Method::GET, Method::HEAD] {
-        for path in ["/-/healthy", "/-/ready"] {
-            let asking = system.exporter.site.ask(method.clone(), path, &[], &[]);
-            let answer = tokio::time::timeout(Duration::from_secs(1), asking).await;
-            assert_eq!(answer.unwrap().status, 200, "{path}");
-        }
-    }
+    is_healthy(&system).await;
     let grown = system.exporter.program.peak_memory() - before;
     // Far less than the 10 MB of the answer for each.
     let each = grown / READERS as u64;
@@ -60,4 +71,31 @@ async fn slow_readers_stop_nothing_and_take_little() {
     drop(readers);
     let unfinished = "elasticsearch_metric_exporter_federate_unfinished_total";
     system.metric_reaches(unfinished, "", READERS as f64).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_end_leave_room_for_health_checks() {
+    let system = System::start().await;
+    let mut idle = Vec::new();
+    // The limit is 512 of them.
+    for _ in 0..520 {
+        let connected = tokio::net::TcpStream::connect(&system.exporter.address);
+        idle.push(connected.await.unwrap());
+    }
+    eventually("a refusal", async || {
+        let answer = newcomer(&system).get("/metrics", &[]).await;
+        (answer.status == 503).then_some(())
+    })
+    .await;
+    is_healthy(&system).await;
+    for node in system.aiven.nodes() {
+        let count = node.scrape_count() + 2;
+        node.wait_for_scrapes(count, PATIENCE).await.unwrap();
+    }
+    drop(idle);
+    eventually("an answer", async || {
+        let answer = newcomer(&system).get("/metrics", &[]).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
 }
