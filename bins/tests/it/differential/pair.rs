@@ -1,6 +1,7 @@
 //! An exporter and a Prometheus that read the same configuration, and what can be seen of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use prom_model::label::{JOB, LabelSet, METRIC_NAME};
 use serde_json::Value;
@@ -13,6 +14,11 @@ use crate::support::samples::Samples;
 
 /// What UTF-8 names are asked for with.
 const ACCEPT_UTF8: (&str, &str) = ("accept", "text/plain;version=1.0.0;escaping=allow-utf-8");
+
+/// How long they may take to take up a change: Prometheus collects news of targets for five seconds, and what is gone
+/// ends after two scrapes.
+const SETTLED: Duration = Duration::from_secs(25);
+const POLL: Duration = Duration::from_millis(200);
 
 /// Both programs.
 pub(crate) struct Pair {
@@ -51,6 +57,38 @@ impl Pair {
         }
     }
 
+    /// Waits until both see the same, and `is_reached` says of both that it is what is waited for.
+    ///
+    /// # Panics
+    /// When they don't within [`SETTLED`]; the message has `what` was waited for.
+    pub(crate) async fn agree(
+        &self,
+        what: &str,
+        start_ms: i64,
+        is_reached: impl Fn(&BTreeMap<String, Seen>) -> bool,
+    ) {
+        let start = Instant::now();
+        loop {
+            let exporter = self.seen(Client::Exporter, start_ms).await;
+            let prometheus = self.seen(Client::Prometheus, start_ms).await;
+            let differences = all_differences(&exporter, &prometheus);
+            if differences.is_empty() && is_reached(&exporter) && is_reached(&prometheus) {
+                return;
+            }
+            let lines: Vec<_> = differences
+                .into_iter()
+                .map(|(job, lines)| format!("{job}\n{}", lines.join("\n")))
+                .collect();
+            assert!(
+                start.elapsed() < SETTLED,
+                "{what}: {} differences in:\n{}",
+                lines.len(),
+                lines.join("\n")
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// What `client` serves and shows now, by job.
     pub(crate) async fn seen(&self, client: Client, start_ms: i64) -> BTreeMap<String, Seen> {
         let site = self.site(client);
@@ -68,6 +106,21 @@ impl Pair {
         }
         seen
     }
+}
+
+/// What differs, by job.
+pub(crate) fn all_differences(
+    exporter: &BTreeMap<String, Seen>,
+    prometheus: &BTreeMap<String, Seen>,
+) -> BTreeMap<String, Vec<String>> {
+    let jobs: BTreeSet<_> = exporter.keys().chain(prometheus.keys()).collect();
+    let nothing = Seen::default();
+    let of = |job: &String| {
+        let mine = exporter.get(job).unwrap_or(&nothing);
+        mine.differences(prometheus.get(job).unwrap_or(&nothing))
+    };
+    let differences = jobs.into_iter().map(|job| (job.clone(), of(job)));
+    differences.filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
 /// What one program makes of a job.

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use http::HeaderValue;
 use tokio::net::TcpListener;
 
 use super::case::{Answer, Delivery};
@@ -25,6 +26,9 @@ pub(crate) enum Client {
 /// A client and the path that it asks for.
 type Asked = (Client, String);
 
+/// The path at which [`shown`] shows formats.
+pub(crate) const FORMATS: &str = "/formats";
+
 /// Serves scripts of answers. It ends with this value.
 #[derive(Debug)]
 pub(crate) struct ScriptedServer {
@@ -36,7 +40,7 @@ pub(crate) struct ScriptedServer {
 #[derive(Debug)]
 struct Scripts {
     start_ms: i64,
-    by_path: HashMap<String, Vec<Answer>>,
+    by_path: Mutex<HashMap<String, Vec<Answer>>>,
     /// When each path was asked for.
     arrivals: Mutex<HashMap<Asked, Vec<i64>>>,
 }
@@ -48,7 +52,7 @@ impl ScriptedServer {
         let address = listener.local_addr().expect("an address").to_string();
         let state = Arc::new(Scripts {
             start_ms: now_ms(),
-            by_path,
+            by_path: Mutex::new(by_path),
             arrivals: Mutex::default(),
         });
         let app = Router::new()
@@ -62,6 +66,12 @@ impl ScriptedServer {
             state,
             task,
         }
+    }
+
+    /// Answers each request for `path` with `answer` from now on.
+    pub(crate) fn answer(&self, path: &str, answer: Answer) {
+        let mut by_path = self.state.by_path.lock().expect("no panic");
+        by_path.insert(path.to_owned(), vec![answer]);
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -102,10 +112,12 @@ async fn answer(State(scripts): State<Arc<Scripts>>, request: Request) -> Respon
         arrivals.push(now_ms());
         arrivals.len() - 1
     };
-    let answer = match scripts.by_path.get(&path) {
-        Some(answers) if !answers.is_empty() => answers[nth.min(answers.len() - 1)].clone(),
-        _ => super::case::text(shown(&request)),
+    let scripted = {
+        let by_path = scripts.by_path.lock().expect("no panic");
+        let answers = by_path.get(&path).filter(|answers| !answers.is_empty());
+        answers.map(|answers| answers[nth.min(answers.len() - 1)].clone())
     };
+    let answer = scripted.unwrap_or_else(|| super::case::text(shown(&request)));
     let body = with_times(&answer.body, scripts.start_ms);
     let mut response = Response::builder().status(answer.status);
     if let Some(content_type) = &answer.content_type {
@@ -137,16 +149,19 @@ async fn answer(State(scripts): State<Arc<Scripts>>, request: Request) -> Respon
     response.body(body).expect("a valid answer")
 }
 
-/// A series that shows what a scrape asks for.
+/// A series that shows what a scrape asks for; at [`FORMATS`], in which formats.
 fn shown(request: &Request) -> String {
     let mut labels = format!("uri={:?}", request.uri().to_string());
-    for name in [
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "x-prometheus-scrape-timeout-seconds",
-    ] {
-        let value = request.headers().get(name).map(|value| value.as_bytes());
+    let names: &[&str] = match request.uri().path() {
+        FORMATS => &["accept", "accept-encoding"],
+        _ => &[
+            "accept-encoding",
+            "authorization",
+            "x-prometheus-scrape-timeout-seconds",
+        ],
+    };
+    for name in names {
+        let value = request.headers().get(*name).map(HeaderValue::as_bytes);
         let value = String::from_utf8_lossy(value.unwrap_or_default());
         labels += &format!(",{}={value:?}", name.replace('-', "_"));
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::differential::case::{Case, Delivery, asked, case, openmetrics, text, typed};
+use crate::differential::scripted_server::FORMATS;
 
 const TEXT: &str = "# TYPE a counter\na 1\n";
 const OPENMETRICS: &str = "# TYPE a counter\na_total 1 # {t=\"u\"} 1\n# EOF\n";
@@ -70,6 +71,8 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     for fallback in fallbacks {
         let job = || json!({"fallback_scrape_protocol": fallback});
+        let asking = json!({"metrics_path": FORMATS, "fallback_scrape_protocol": fallback});
+        cases.push(asked(asking).three());
         for body in [TEXT, OPENMETRICS] {
             cases.push(case(job(), text(body).untyped()).three());
             for name in [
@@ -83,7 +86,6 @@ pub(crate) fn cases() -> Vec<Case> {
                 cases.push(case(job(), typed(name, body)).three());
             }
         }
-        cases.push(asked(job()).three());
     }
     for body in [TEXT, OPENMETRICS, "", "\n"] {
         cases.push(case(json!({}), text(body).untyped()).three());
@@ -103,7 +105,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ]),
     ];
     for protocols in protocols {
-        cases.push(asked(json!({"scrape_protocols": protocols})).three());
+        cases.push(asked(json!({"metrics_path": FORMATS, "scrape_protocols": protocols})).three());
         cases.push(case(json!({"scrape_protocols": protocols}), text(TEXT)).three());
         cases.push(
             case(
@@ -113,8 +115,8 @@ pub(crate) fn cases() -> Vec<Case> {
             .three(),
         );
     }
-    cases.push(asked(json!({})).three());
-    cases.push(asked(json!({"enable_compression": false})).three());
+    cases.push(asked(json!({"metrics_path": FORMATS})).three());
+    cases.push(asked(json!({"metrics_path": FORMATS, "enable_compression": false})).three());
     for answer in [text(TEXT), openmetrics(OPENMETRICS), text("")] {
         cases.push(case(json!({}), answer.clone().delivered(Delivery::Gzipped)));
         let plain = json!({"enable_compression": false});

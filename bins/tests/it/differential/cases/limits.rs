@@ -20,12 +20,15 @@ pub(crate) fn cases() -> Vec<Case> {
             job(json!({})),
             openmetrics(format!("{three_samples}# EOF\n")),
         ));
-        cases.push(case(job(json!({})), text("a 1\na 1\na 1\na 1\n")));
-        cases.push(case(job(json!({})), text("a 1\na 2\nb 3\n")));
-        cases.push(case(
-            job(json!({})),
-            text("a 1 <<-1000>>\nb 2 <<-1000>>\na 1\nb 2\n"),
-        ));
+        cases.push(case(job(json!({})), text("a 1\na 1\na 1\na 1\n")).three());
+        cases.push(case(job(json!({})), text("a 1\na 2\nb 3\n")).three());
+        cases.push(
+            case(
+                job(json!({})),
+                text("a 1 <<-1000>>\nb 2 <<-1000>>\na 1\nb 2\n"),
+            )
+            .three(),
+        );
         cases.push(case(
             job(json!({})),
             text("a 1 <<-1000>>\na 1 <<-2000>>\na 1 <<-3000>>\n"),

@@ -17,7 +17,7 @@ c 6
 pub(crate) fn cases() -> Vec<Case> {
     let of = |rules: Value| case(json!({"metric_relabel_configs": rules}), text(BODY));
     let rule = |rule: Value| of(json!([rule]));
-    let mut cases: Vec<Case> = RULES().into_iter().map(rule).collect();
+    let mut cases: Vec<Case> = rules().into_iter().map(rule).collect();
     let regexes = [
         "a",
         "a|b",
@@ -80,19 +80,19 @@ pub(crate) fn cases() -> Vec<Case> {
         })));
     }
     for target in [
-        "t_$1", "$1", "${1}", "$2", "t$3", "__name__", "job", "instance", "__tmp", "x", "y",
+        "t_$1", "$2", "t$3", "__name__", "job", "instance", "__tmp", "x", "y",
     ] {
         cases.push(rule(json!({
             "source_labels": ["x", "y"], "regex": "(.*);(.*)", "target_label": target, "replacement": "new",
         })));
     }
-    for target in ["t.t", "ü", "9", "a-b", "$2.x"] {
+    for target in ["t.t", "ü", "9", "a-b", "$1", "${1}", "$2.x"] {
         let rules = json!({
             "source_labels": ["x", "y"], "regex": "(.*);(.*)", "target_label": target, "replacement": "new",
         });
         cases.push(rule(rules).three());
     }
-    for separator in ["", ";", ",", "::", "\n", "$1", "ü"] {
+    for separator in ["", ";", ",", "::", "$1", "ü"] {
         cases.push(rule(json!({
             "source_labels": ["x", "y", "absent"], "separator": separator, "target_label": "t",
         })));
@@ -105,12 +105,18 @@ pub(crate) fn cases() -> Vec<Case> {
             cases.push(rule(job));
         }
     }
-    cases.extend(CHAINS().into_iter().map(of));
+    for seen_otherwise_by_2 in [
+        json!({"target_label": "__name__", "replacement": "9-x"}),
+        json!({"action": "labelmap", "regex": "x", "replacement": "__name__"}),
+        json!({"source_labels": ["x", "y"], "separator": "\n", "target_label": "t"}),
+    ] {
+        cases.push(rule(seen_otherwise_by_2).three());
+    }
+    cases.extend(chains().into_iter().map(of));
     cases
 }
 
-#[expect(non_snake_case, reason = "a table")]
-fn RULES() -> Vec<Value> {
+fn rules() -> Vec<Value> {
     vec![
         json!({"action": "drop"}),
         json!({"action": "keep"}),
@@ -133,7 +139,6 @@ fn RULES() -> Vec<Value> {
         json!({"target_label": "x", "replacement": ""}),
         json!({"target_label": "__name__", "replacement": "n"}),
         json!({"target_label": "__name__", "replacement": ""}),
-        json!({"target_label": "__name__", "replacement": "9-x"}),
         json!({"target_label": "instance", "replacement": ""}),
         json!({"source_labels": ["__name__"], "regex": "(a|c)", "target_label": "__name__", "replacement": "new_$1"}),
         json!({"source_labels": ["__name__"], "regex": "c", "target_label": "__name__", "replacement": ""}),
@@ -155,7 +160,6 @@ fn RULES() -> Vec<Value> {
         json!({"action": "labelmap", "regex": "(.*)", "replacement": "m_$1"}),
         json!({"action": "labelmap", "regex": "(.)", "replacement": "same"}),
         json!({"action": "labelmap", "regex": "__name__", "replacement": "name"}),
-        json!({"action": "labelmap", "regex": "x", "replacement": "__name__"}),
         json!({"action": "labelmap", "regex": "long_(.*)", "replacement": "$1"}),
         json!({"action": "labelmap", "regex": "instance", "replacement": "node"}),
         json!({"action": "lowercase", "source_labels": ["y"], "target_label": "y"}),
@@ -175,8 +179,7 @@ fn RULES() -> Vec<Value> {
     ]
 }
 
-#[expect(non_snake_case, reason = "a table")]
-fn CHAINS() -> Vec<Value> {
+fn chains() -> Vec<Value> {
     vec![
         json!([]),
         json!([
