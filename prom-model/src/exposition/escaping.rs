@@ -13,7 +13,8 @@ pub enum Escaping {
     /// With `_` for each character that doesn't fit; different names can become the same.
     #[default]
     Underscores,
-    /// With `_dot_` for `.`, `__` for `_` and for other characters, in every name.
+    /// With `_dot_` for `.`, `__` for `_` and for other characters. Names that fit stay as they are, so that `a_b` and
+    /// `a__b` can't be told from what other names become.
     Dots,
     /// With `U__` before, `__` for `_` and `_1F600_` for other characters, so that they can be read back.
     Values,
@@ -41,7 +42,7 @@ impl Escaping {
     /// The name of a metric as this scheme writes it.
     #[must_use]
     pub fn metric_name(self, name: &str) -> Cow<'_, str> {
-        if self != Self::Dots && is_legacy_metric_name(name) {
+        if is_legacy_metric_name(name) {
             return Cow::Borrowed(name);
         }
         self.escape(name, |character| matches!(character, '_' | ':'))

@@ -155,6 +155,7 @@ fn names_are_escaped_as_the_client_wants() {
     f(Escaping::Underscores, "1a.ä b", "_a___b", "_a___b");
     f(Escaping::Dots, "a.b_c", "a_dot_b__c", "a_dot_b__c");
     f(Escaping::Dots, "a b", "a__b", "a__b");
+    f(Escaping::Dots, "a_b", "a_b", "a_b");
     f(Escaping::Values, "a.b_c", "U__a_2e_b__c", "U__a_2e_b__c");
     f(Escaping::Values, "plain_name", "plain_name", "plain_name");
 }
