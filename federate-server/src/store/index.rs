@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
+use prom_model::metadata::MetricType;
 
+use super::intern::Family;
 use super::table::{SeriesLabels, Table};
 
 /// Position of a target in a snapshot.
@@ -18,16 +20,27 @@ pub(crate) type TargetAt = u32;
 pub(crate) struct Entry {
     pub(crate) target: TargetAt,
     pub(crate) slot: u32,
+    /// Position of its base in the target's table.
+    pub(crate) base: u16,
     /// Has the same labels as the entry before it: another target's copy of the same series.
     pub(crate) repeats: bool,
 }
 
-/// Entries by metric name, and within a name by labels.
+/// All series of one metric name.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    /// Sorted by labels.
+    pub(crate) entries: Box<[Entry]>,
+    /// The family that the series are said to be members of: the first one with a type, or else the first.
+    pub(crate) family: Option<Arc<Family>>,
+}
+
+/// Series by metric name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     /// The tables that it was made from, by target.
     tables: Vec<Arc<Table>>,
-    pub(crate) by_name: BTreeMap<Arc<str>, Arc<[Entry]>>,
+    pub(crate) by_name: BTreeMap<Arc<str>, Arc<Named>>,
 }
 
 impl Index {
@@ -61,11 +74,7 @@ impl Index {
     }
 
     /// The names' entries with those of the `changed` targets taken from `tables`.
-    fn replace(
-        &self,
-        tables: &[Arc<Table>],
-        changed: &[usize],
-    ) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
+    fn replace(&self, tables: &[Arc<Table>], changed: &[usize]) -> BTreeMap<Arc<str>, Arc<Named>> {
         let gone: HashSet<TargetAt> = changed.iter().map(|at| position(*at)).collect();
         let mut fresh: HashMap<Arc<str>, Vec<Entry>> = HashMap::new();
         for old in changed.iter().filter_map(|at| self.tables.get(*at)) {
@@ -79,23 +88,34 @@ impl Index {
         let mut by_name = self.by_name.clone();
         for (name, mut new) in fresh {
             sort(tables, &mut new);
-            let kept = by_name.get(&name).map_or(&[][..], |entries| entries);
-            let kept = kept
-                .iter()
-                .copied()
-                .filter(|entry| !gone.contains(&entry.target));
+            let old = by_name.get(&name).map(Arc::clone).unwrap_or_default();
+            let is_kept = |entry: &Entry| !gone.contains(&entry.target);
+            let kept = old.entries.iter().copied().filter(is_kept);
             let merged = merge(tables, kept, &new);
             if merged.is_empty() {
                 by_name.remove(&name);
-            } else {
-                by_name.insert(name, merged.into());
+                continue;
             }
+            // Mostly every target says the same, and looking through all of them can be spared.
+            let says_the_same = |entry: &Entry| {
+                old.family.is_some() && same(family_of(tables, *entry), old.family.as_ref())
+            };
+            let family = if !new.is_empty() && new.iter().all(says_the_same) {
+                old.family.clone()
+            } else {
+                family(tables, &merged)
+            };
+            let named = Named {
+                entries: merged.into(),
+                family,
+            };
+            by_name.insert(name, Arc::new(named));
         }
         by_name
     }
 }
 
-fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
+fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<Named>> {
     let mut names = HashMap::new();
     for at in 0..tables.len() {
         collect(tables, at, &mut names);
@@ -105,7 +125,12 @@ fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<[Entry]>> {
         .map(|(name, mut entries)| {
             sort(tables, &mut entries);
             mark_repeats(tables, &mut entries, |_| true);
-            (name, entries.into())
+            let family = family(tables, &entries);
+            let named = Named {
+                entries: entries.into(),
+                family,
+            };
+            (name, Arc::new(named))
         })
         .collect()
 }
@@ -117,6 +142,7 @@ fn collect(tables: &[Arc<Table>], at: usize, names: &mut HashMap<Arc<str>, Vec<E
             let entry = Entry {
                 target: position(at),
                 slot: position(slot),
+                base: member.base,
                 repeats: false,
             };
             names
@@ -125,6 +151,22 @@ fn collect(tables: &[Arc<Table>], at: usize, names: &mut HashMap<Arc<str>, Vec<E
                 .push(entry);
         }
     }
+}
+
+fn family(tables: &[Arc<Table>], entries: &[Entry]) -> Option<Arc<Family>> {
+    let mut families = entries.iter().filter_map(|entry| family_of(tables, *entry));
+    let first = families.next()?;
+    let is_typed = |family: &&Arc<Family>| family.metadata.metric_type != MetricType::Unknown;
+    let typed = std::iter::once(first).chain(families).find(is_typed);
+    Some(Arc::clone(typed.unwrap_or(first)))
+}
+
+fn family_of(tables: &[Arc<Table>], entry: Entry) -> Option<&Arc<Family>> {
+    tables.get(entry.target as usize)?.family(entry.slot)
+}
+
+fn same(a: Option<&Arc<Family>>, b: Option<&Arc<Family>>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| Arc::ptr_eq(a, b))
 }
 
 fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {

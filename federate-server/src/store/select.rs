@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use prom_model::label::METRIC_NAME;
 use prom_model::matcher::Matcher;
-use prom_model::metadata::MetricType;
 
 use crate::selector::Selector;
 
 use super::column::is_current;
-use super::index::{Entry, Index};
+use super::index::{Entry, Index, Named};
 use super::intern::{Family, Shape};
 use super::table::{SeriesLabels, Table};
 use super::writer::Published;
@@ -66,14 +65,16 @@ impl Decided {
         !is_empty && self.name.iter().all(|matcher| matcher.matches_value(name))
     }
 
-    fn takes(&self, base: usize, series: SeriesLabels<'_>) -> bool {
+    /// Whether the selector takes a series of the base at `base`; `labels` are looked at only where they matter.
+    fn takes<'a>(&self, base: usize, labels: impl FnOnce() -> Option<SeriesLabels<'a>>) -> bool {
         match self.verdicts[base] {
             Verdict::None => false,
             Verdict::All => true,
-            Verdict::Some => self
-                .labels
-                .iter()
-                .all(|matcher| matcher.matches_value(series.value(matcher.name()))),
+            Verdict::Some => labels().is_some_and(|labels| {
+                self.labels
+                    .iter()
+                    .all(|matcher| matcher.matches_value(labels.value(matcher.name())))
+            }),
         }
     }
 }
@@ -82,7 +83,7 @@ impl Decided {
 #[derive(Debug)]
 pub(crate) struct SelectedName {
     pub(crate) name: Arc<str>,
-    entries: Arc<[Entry]>,
+    series: Arc<Named>,
     /// The selectors that take the name, by position.
     selectors: Vec<u32>,
 }
@@ -140,7 +141,7 @@ impl Selection {
         let names = index
             .by_name
             .iter()
-            .filter_map(|(name, entries)| {
+            .filter_map(|(name, series)| {
                 let takes = |(at, decided): (usize, &Decided)| {
                     decided
                         .takes_name(name)
@@ -152,7 +153,7 @@ impl Selection {
                 let wanted = decided.is_none() || !selectors.is_empty();
                 wanted.then(|| SelectedName {
                     name: Arc::clone(name),
-                    entries: Arc::clone(entries),
+                    series: Arc::clone(series),
                     selectors,
                 })
             })
@@ -189,29 +190,24 @@ impl Selection {
     /// The same within the cursor's metric name; `None` at its end.
     pub(crate) fn next_of_name(&self, cursor: &mut Cursor) -> Option<Found> {
         let name = &self.names[cursor.name];
-        while let Some(first) = name.entries.get(cursor.entry) {
+        let entries = &name.series.entries;
+        while let Some(first) = entries.get(cursor.entry) {
             let from = cursor.entry;
             cursor.entry += 1;
-            while name
-                .entries
-                .get(cursor.entry)
-                .is_some_and(|entry| entry.repeats)
-            {
+            while entries.get(cursor.entry).is_some_and(|entry| entry.repeats) {
                 cursor.entry += 1;
             }
-            let Some(series) = self.table(*first).series(first.slot) else {
-                continue;
-            };
             if let Some(decided) = &self.decided {
                 let base = self.base(*first);
-                let takes = |at: &u32| decided[*at as usize].takes(base, series);
+                let labels = || self.table(*first).series(first.slot);
+                let takes = |at: &u32| decided[*at as usize].takes(base, labels);
                 if !name.selectors.iter().any(takes) {
                     continue;
                 }
             }
             // Of copies of one series the newest sample counts, the first of equally new ones.
             let mut latest: Option<(i64, f64, Entry)> = None;
-            for entry in &name.entries[from..cursor.entry] {
+            for entry in &entries[from..cursor.entry] {
                 let column = &self.published[entry.target as usize].column;
                 if let Some((time, value)) = column.latest(entry.slot, self.now_ms)
                     && latest.is_none_or(|(newest, ..)| time > newest)
@@ -239,17 +235,9 @@ impl Selection {
         self.table(found.entry).series(found.entry.slot)
     }
 
-    /// The family that series of the name at `name` are said to be members of: the first one with a type, or
-    /// else the first.
+    /// The family that series of the name at `name` are said to be members of.
     pub(crate) fn family_of_name(&self, name: usize) -> Option<&Arc<Family>> {
-        let entries = self.names[name].entries.iter();
-        let mut families = entries.filter_map(|entry| self.table(*entry).family(entry.slot));
-        let first = families.next()?;
-        let is_typed = |family: &Arc<Family>| family.metadata.metric_type != MetricType::Unknown;
-        if is_typed(first) {
-            return Some(first);
-        }
-        Some(families.find(|family| is_typed(family)).unwrap_or(first))
+        self.names[name].series.family.as_ref()
     }
 
     fn table(&self, entry: Entry) -> &Table {
@@ -257,13 +245,7 @@ impl Selection {
     }
 
     fn base(&self, entry: Entry) -> usize {
-        let member = self
-            .table(entry)
-            .members
-            .get(entry.slot as usize)
-            .and_then(Option::as_ref);
-        let base = member.map_or(0, |member| usize::from(member.base));
-        self.first_base[entry.target as usize] as usize + base
+        self.first_base[entry.target as usize] as usize + usize::from(entry.base)
     }
 }
 
