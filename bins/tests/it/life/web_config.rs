@@ -77,35 +77,21 @@ async fn tls_and_users_follow_the_file() {
     .await;
     assert_eq!(status(&first).await, 401);
 
-    // What is broken, or would let everybody in, changes nothing and is told.
-    for broken in [
-        "basic_auth_users: {tenant: plain-password}\n",
-        "basic_auth_users: [\n",
-        "",
-    ] {
+    // What is broken changes nothing and is told, and so is what would let everybody in.
+    for broken in ["basic_auth_users: {tenant: plain-password}\n", ""] {
+        let told = exporter.program.log().matches("level=WARN").count();
         write(folder.path(), broken);
-        eventually("a file that was not taken", async || {
-            let metrics = second.get("/metrics", &[]).await;
-            metrics
-                .text()
-                .contains(&format!("{SUCCESSFUL} 0\n"))
-                .then_some(())
+        eventually("a file that is not taken", async || {
+            (exporter.program.log().matches("level=WARN").count() > told).then_some(())
         })
         .await;
+        let metrics = second.get("/metrics", &[]).await;
+        assert!(metrics.text().contains(&format!("{SUCCESSFUL} 0\n")));
         assert_eq!(
             (status(&second).await, status(&site).await),
             (200, 401),
             "{broken}"
         );
-        write(folder.path(), &user(SECOND));
-        eventually("a file that was taken", async || {
-            let metrics = second.get("/metrics", &[]).await;
-            metrics
-                .text()
-                .contains(&format!("{SUCCESSFUL} 1\n"))
-                .then_some(())
-        })
-        .await;
     }
     let log = exporter.program.log();
     for secret in [FIRST, SECOND, "first-pass", "second-pass", "plain-password"] {

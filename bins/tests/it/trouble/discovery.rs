@@ -8,13 +8,12 @@ use crate::support::system::{System, config};
 
 const LOOKUP_FAILURES: &str = "aiven_sd_dns_lookup_failures_total";
 
-async fn lookups_that_fail_cost_nothing(fault: dns::Fault) {
+async fn lookups_that_fail_cost_nothing(fault: dns::Fault, failures: f64) {
     let name = format!("{fault:?}");
     let mut system = System::of(MockAiven::builder().services(2).nodes(1)).await;
     let before = system.steady().await;
     system.aiven.dns().fail(fault);
-    // Two rounds with two services.
-    system.metric_reaches(LOOKUP_FAILURES, "", 4.0).await;
+    system.metric_reaches(LOOKUP_FAILURES, "", failures).await;
     system.scraped_on().await;
     let after = system.steady().await;
     assert_eq!(before.differences(&after), [""; 0], "{name}");
@@ -28,10 +27,11 @@ async fn lookups_that_fail_cost_nothing(fault: dns::Fault) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_server_that_fails_costs_nothing() {
+    // Two rounds with two services; one where each failure is a time-out.
     let faults = [
-        lookups_that_fail_cost_nothing(dns::Fault::ServerFailure),
-        lookups_that_fail_cost_nothing(dns::Fault::NoSuchName),
-        lookups_that_fail_cost_nothing(dns::Fault::Silence),
+        lookups_that_fail_cost_nothing(dns::Fault::ServerFailure, 4.0),
+        lookups_that_fail_cost_nothing(dns::Fault::NoSuchName, 4.0),
+        lookups_that_fail_cost_nothing(dns::Fault::Silence, 2.0),
     ];
     futures_util::future::join_all(faults).await;
 }

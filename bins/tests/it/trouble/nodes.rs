@@ -167,7 +167,7 @@ async fn a_body_larger_than_its_limit_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_bodies_take_no_more_memory_than_the_limit_allows() {
     // With the default limit of 64 MB, and a time-out that lets bodies come so far.
-    let slow = "scrape_interval: 5s\nscrape_timeout: 5s\n";
+    let slow = "scrape_interval: 3s\nscrape_timeout: 3s\n";
     let four = MockAiven::builder().nodes(4);
     let system = System::configured(four, |aiven| config(aiven, slow)).await;
     let nodes = system.aiven.nodes();
