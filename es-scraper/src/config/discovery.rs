@@ -162,10 +162,25 @@ fn check_url(url: String) -> Result<String, &'static str> {
     if authority.is_empty() || authority.starts_with(['/', '?', '#']) {
         return Err("the URL has no host");
     }
+    if has_bad_escape(rest) {
+        return Err("the URL has a % without two hexadecimal digits behind it");
+    }
     match url::Url::parse(&url) {
         Ok(_) => Ok(url),
         Err(_) => Err("not a URL, expected http://HOST/PATH or https://HOST/PATH"),
     }
+}
+
+/// Whether a `%` before the query or in the fragment doesn't start an escape, which the parser below forgives.
+fn has_bad_escape(url: &str) -> bool {
+    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let path = url.split('?').next().unwrap_or_default();
+    [path, fragment].iter().any(|part| {
+        part.split('%').skip(1).any(|escape| {
+            let digits = escape.bytes().take(2).filter(u8::is_ascii_hexdigit);
+            digits.count() < 2
+        })
+    })
 }
 
 /// Takes `refresh_interval`. With a zero, Prometheus loads the configuration and then crashes.

@@ -6,6 +6,7 @@
 //! tab between a key's colon and its value, and a flow mapping whose lines are not indented, are
 //! refused.
 
+mod layout;
 mod parse;
 mod scalar;
 

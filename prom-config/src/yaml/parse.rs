@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 
+use super::layout::{self, Tabs};
 use super::scalar::{Scalar, Style, Tag};
 use super::{Content, Document, Node, Size};
 use crate::error::{ConfigError, Position};
@@ -26,6 +27,8 @@ const MAX_ALIASED_BYTES: u64 = 8 << 20;
 /// of the limits. Later documents are not read, except that the second one's start is looked for.
 pub fn parse(text: &str) -> Result<Document, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    layout::check_text(text)?;
+    let mut tabs = Tabs::new(text);
     let mut events = Parser::new_from_str(text);
     let mut builder = Builder::default();
     let mut root = None;
@@ -36,6 +39,9 @@ pub fn parse(text: &str) -> Result<Document, ConfigError> {
             Err(_) if root.is_some() => break,
             Err(error) => return Err(syntax(&error)),
         };
+        if let (Some(tabs), None) = (&mut tabs, &root) {
+            tabs.see(&event, &span);
+        }
         match (event, &root) {
             (Event::DocumentStart(_), Some(root)) => {
                 return Ok(Document {
@@ -43,12 +49,16 @@ pub fn parse(text: &str) -> Result<Document, ConfigError> {
                     ignored: Some(position(&span.start)),
                 });
             }
-            (Event::DocumentEnd, None) => root = builder.root.take(),
+            (Event::DocumentEnd, None) => {
+                root = builder.root.take();
+                tabs.take().map_or(Ok(()), Tabs::check)?;
+            }
             (Event::StreamEnd, _) => break,
             (_, Some(_)) => {}
             (event, None) => builder.push(event, span)?,
         }
     }
+    tabs.map_or(Ok(()), Tabs::check)?;
     let root = root.unwrap_or_else(|| node(Position::START, Content::Scalar(Scalar::plain(""))));
     Ok(Document {
         root,

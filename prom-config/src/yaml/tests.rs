@@ -108,3 +108,45 @@ proptest! {
         let _ = parse(&text);
     }
 }
+
+#[test]
+fn tabs_indent_nothing() {
+    for text in [
+        "\t",
+        "\ta: b\n",
+        "a:\n\tb: c\n",
+        "a:\n \tb: c\n",
+        "a: b\n\t\n",
+        "a: b\n\t# comment\n",
+        "-\ta\n",
+        "- - \ta\n",
+        "a: {b: c}\n\t\nd: e\n",
+    ] {
+        let tab = text.lines().position(|line| line.contains('\t')).unwrap();
+        let place = format!("{}:", tab + 1);
+        assert!(refused(text).starts_with(&place), "{text:?}");
+    }
+    for text in [
+        "a: b\t\n",
+        "a: b\t# comment\n",
+        "a: {b: c,\n\t\n}\n",
+        "a: &x !!map {b: [c,\n\t\n]\n\t}\n",
+        "a: |\n  b\n  \tc\n",
+        "a: 'b\tc'\n",
+        "a: b\tc\n",
+        "--- {a: b}\n---\n\t",
+    ] {
+        root(text);
+    }
+}
+
+#[test]
+fn other_versions_and_control_characters_are_refused() {
+    assert_eq!(refused("%YAML 1.2\n---\na\n"), "1:1: not YAML 1.1");
+    root("%YAML 1.1\n---\na\n");
+    assert_eq!(
+        refused("a: b\n\"\u{1}\"\n"),
+        "2:2: not YAML: a control character"
+    );
+    root("\"\u{85}\u{a0}\u{fffd}\u{1f600}\"");
+}

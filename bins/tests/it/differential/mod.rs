@@ -6,6 +6,7 @@
 
 mod case;
 mod cases;
+mod configurations;
 mod pair;
 mod queries;
 mod reloads;
