@@ -96,7 +96,7 @@ const LISTS: &[&[&str]] = &[
         r#"[{"targets": ["{}"], "labels": {"__scrape_interval__": "nonsense"}}]"#,
     ],
     &[
-        r#"[{"targets": ["{}", "", "a/b", "127.0.0.1"]}]"#,
+        r#"[{"targets": ["{}", "", "a/b", "127.0.0.1:2"]}]"#,
         r#"[{"targets": [""]}]"#,
     ],
     &[
