@@ -10,16 +10,16 @@ mod auth;
 mod metrics;
 /// HTML for people.
 mod pages;
+/// A real Prometheus, for the tests named oracle.
+#[path = "../../../prom-model/tests/it/prometheus.rs"]
+mod prometheus;
 /// Paths, methods, and what every answer has.
 mod routes;
+/// What `match[]` may be, and what it selects.
+mod selector;
 /// Connections: TLS, limits, shutdown.
 mod serving;
 /// A state to answer from.
 mod support;
 /// The web configuration file.
 mod web_config;
-/// A real Prometheus, for the tests named oracle.
-#[path = "../../../prom-model/tests/it/prometheus.rs"]
-mod prometheus;
-/// What `match[]` may be, and what it selects.
-mod selector;
