@@ -173,7 +173,7 @@ impl Demo {
         self.exporter.run(no_reloads, shutdown).await;
     }
 
-    /// Resolves once every node has been scraped, or after [`PATIENCE`]: then something is wrong that the page of
+    /// Resolves once every node has been scraped, or after 10 seconds: then something is wrong that the page of
     /// targets shows.
     pub async fn scraped(&self) {
         let nodes = self.aiven.nodes().len();
