@@ -12,9 +12,14 @@ use http_body::{Body, Frame};
 
 use super::encode::Exposition;
 use crate::metrics::FederateMetrics;
+use crate::store::Effort;
 
 /// How much text one step makes. What an answer takes in memory is a small multiple of it.
 const CHUNK: usize = 64 << 10;
+
+/// How much one step looks at, a fraction of a millisecond's work: an answer that selects next to nothing mustn't keep
+/// a thread of the runtime from health checks and scrapes.
+const EFFORT: Effort = Effort(16 << 10);
 
 /// The body of a /federate answer.
 #[derive(Debug)]
@@ -55,39 +60,51 @@ impl FederateBody {
         }
     }
 
-    /// The next chunk, `None` at the end.
-    fn next_chunk(&mut self) -> std::io::Result<Option<Bytes>> {
-        while let Some(exposition) = &mut self.exposition {
-            let before = exposition.series_count();
-            let more = exposition.write(&mut self.text, CHUNK);
-            self.metrics.sent(exposition.series_count() - before, 0);
-            if !more {
-                self.exposition = None;
-            }
-            let Some(gzip) = &mut self.gzip else {
-                let chunk = std::mem::replace(
-                    &mut self.text,
-                    Vec::with_capacity(if more { CHUNK } else { 0 }),
-                );
-                return Ok((!chunk.is_empty()).then(|| chunk.into()));
-            };
-            gzip.write_all(&self.text)?;
-            self.text.clear();
-            if more && gzip.get_ref().is_empty() {
-                continue;
-            }
-            let chunk = match self.gzip.take() {
-                Some(gzip) if !more => gzip.finish()?,
-                mut gzip => {
-                    let chunk = gzip.as_mut().map(|gzip| std::mem::take(gzip.get_mut()));
-                    self.gzip = gzip;
-                    chunk.unwrap_or_default()
-                }
-            };
-            return Ok(Some(chunk.into()));
+    /// Makes a bounded part of the answer.
+    fn next_chunk(&mut self) -> std::io::Result<Chunk> {
+        let Some(exposition) = &mut self.exposition else {
+            return Ok(Chunk::End);
+        };
+        let before = exposition.series_count();
+        let more = exposition.write(&mut self.text, CHUNK, EFFORT);
+        self.metrics.sent(exposition.series_count() - before, 0);
+        if more && self.text.len() < CHUNK {
+            return Ok(Chunk::Later);
         }
-        Ok(None)
+        if !more {
+            self.exposition = None;
+        }
+        let chunk = match self.gzip.take() {
+            None => {
+                let capacity = if more { CHUNK } else { 0 };
+                std::mem::replace(&mut self.text, Vec::with_capacity(capacity))
+            }
+            Some(mut gzip) => {
+                gzip.write_all(&self.text)?;
+                self.text.clear();
+                if more {
+                    let chunk = std::mem::take(gzip.get_mut());
+                    self.gzip = Some(gzip);
+                    chunk
+                } else {
+                    gzip.finish()?
+                }
+            }
+        };
+        Ok(match (chunk.is_empty(), more) {
+            (true, true) => Chunk::Later,
+            (true, false) => Chunk::End,
+            (false, _) => Chunk::Ready(chunk.into()),
+        })
     }
+}
+
+/// What a step came to.
+enum Chunk {
+    Ready(Bytes),
+    /// There is nothing to send yet, and others shall have their turn.
+    Later,
+    End,
 }
 
 impl Body for FederateBody {
@@ -96,13 +113,20 @@ impl Body for FederateBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let chunk = self.next_chunk();
-        if let Ok(Some(chunk)) = &chunk {
-            self.metrics.sent(0, chunk.len() as u64);
-        }
-        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)).transpose())
+        Poll::Ready(match self.next_chunk() {
+            Ok(Chunk::Ready(chunk)) => {
+                self.metrics.sent(0, chunk.len() as u64);
+                Some(Ok(Frame::data(chunk)))
+            }
+            Ok(Chunk::Later) => {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Ok(Chunk::End) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
     fn is_end_stream(&self) -> bool {

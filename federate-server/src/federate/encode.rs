@@ -8,7 +8,7 @@ use prom_model::label::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name
 use prom_model::metadata::MetricType;
 use prom_model::sample::Sample;
 
-use crate::store::{Cursor, Found, Selection};
+use crate::store::{Cursor, Effort, Found, Selection, Step};
 
 use super::labels::{Additions, LabelTexts, label_set};
 use super::plan::{self, Family};
@@ -88,9 +88,9 @@ impl Exposition {
     }
 
     /// Appends to `out` until it holds `limit` bytes, or a little more: a series is written whole, and
-    /// of protobuf a family. Tells whether there is more to come.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
-        while out.len() < limit {
+    /// of protobuf a family. Stops earlier once `effort` is used up. Tells whether there is more to come.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, limit: usize, mut effort: Effort) -> bool {
+        while out.len() < limit && effort.0 > 0 {
             if self.family == self.families.len() {
                 if !std::mem::replace(&mut self.ended, true)
                     && self.style.format.text_format() == Some(Format::OpenMetrics)
@@ -100,15 +100,17 @@ impl Exposition {
                 return false;
             }
             match self.style.format.text_format() {
-                Some(format) => match self.next_found() {
-                    Some(found) => self.write_line(found, format, out),
-                    None => {
+                Some(format) => match self.next_found(&mut effort) {
+                    Step::Found(found) => self.write_line(found, format, out),
+                    Step::End => {
+                        effort.0 = effort.0.saturating_sub(1);
                         self.family += 1;
                         self.headed = false;
                     }
+                    Step::Pause => return true,
                 },
                 None => {
-                    self.write_message(out);
+                    effort.0 = effort.0.saturating_sub(self.write_message(out));
                     self.family += 1;
                 }
             }
@@ -116,20 +118,24 @@ impl Exposition {
         true
     }
 
-    /// The next series of the family under way, `None` at its end.
-    fn next_found(&mut self) -> Option<Found> {
+    /// The next series of the family under way.
+    fn next_found(&mut self, effort: &mut Effort) -> Step {
         let family = &self.families[self.family];
         while let Some(name) = family.names.get(self.name) {
             let cursor = self.cursor.get_or_insert(Cursor::at_name(*name));
-            if let Some(found) = self.selection.next_of_name(cursor) {
-                self.series_count += 1;
-                return Some(found);
+            match self.selection.next_of_name(cursor, effort) {
+                Step::Found(found) => {
+                    self.series_count += 1;
+                    return Step::Found(found);
+                }
+                Step::Pause => return Step::Pause,
+                Step::End => {}
             }
             self.cursor = None;
             self.name += 1;
         }
         self.name = 0;
-        None
+        Step::End
     }
 
     fn write_line(&mut self, found: Found, format: Format, out: &mut Vec<u8>) {
@@ -178,11 +184,12 @@ impl Exposition {
         (header, metric_type)
     }
 
-    /// Appends the family under way as one protobuf message.
-    fn write_message(&mut self, out: &mut Vec<u8>) {
+    /// Appends the family under way as one protobuf message, which has to be had as a whole. Tells the effort.
+    fn write_message(&mut self, out: &mut Vec<u8>) -> usize {
+        let mut effort = Effort::UNBOUNDED;
         let escaping = self.style.escaping;
         let mut samples = Vec::new();
-        while let Some(found) = self.next_found() {
+        while let Step::Found(found) = self.next_found(&mut effort) {
             let labels = label_set(&self.selection, found, &self.additions);
             let escaped = labels.iter().map(|(name, value)| match name {
                 METRIC_NAME => (name.into(), escaping.metric_name(value)),
@@ -190,8 +197,9 @@ impl Exposition {
             });
             samples.push((escaped.collect(), self.sample(found)));
         }
+        let used = Effort::UNBOUNDED.0 - effort.0 + 1;
         if samples.is_empty() {
-            return;
+            return used;
         }
         let family = &self.families[self.family];
         let name = escaping.metric_name(&family.name).into_owned();
@@ -204,6 +212,7 @@ impl Exposition {
             }],
             out,
         );
+        used
     }
 
     fn sample(&self, found: Found) -> Sample {

@@ -11,6 +11,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ use self::labels::Additions;
 use crate::api::Params;
 use crate::http::{AppState, plain};
 use crate::selector::Selector;
-use crate::store::Store;
+use crate::store::{Effort, Store};
 
 /// How much of a bad selector is named to the client.
 const NAMED_CHARS: usize = 200;
@@ -71,7 +72,7 @@ impl Federation {
     ) -> Vec<u8> {
         let mut body = Vec::new();
         let mut exposition = self.exposition(selectors, style, timestamps, now_ms);
-        while exposition.write(&mut body, usize::MAX) {}
+        while exposition.write(&mut body, usize::MAX, Effort::UNBOUNDED) {}
         body
     }
 
@@ -121,9 +122,15 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     };
     let style = negotiate::Response::negotiate(&accept);
     let now_ms = (state.now_ms)();
-    let mut exposition = state
-        .federation
-        .exposition(&selectors, style, timestamps, now_ms);
+    let federation = Arc::clone(&state.federation);
+    // Deciding thousands of selectors, or making the index, would keep a thread of the runtime from others.
+    let plan = move || federation.exposition(&selectors, style, timestamps, now_ms);
+    let Ok(mut exposition) = tokio::task::spawn_blocking(plan).await else {
+        return Ok(plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer can't be made",
+        ));
+    };
     if style.format.text_format() == Some(Format::OpenMetrics) && !exposition.suits_openmetrics() {
         // Prometheus prefers OpenMetrics, and would take counters for series of unknown type.
         let other = negotiate::Response::negotiate_without_openmetrics(&accept);
@@ -145,7 +152,10 @@ fn selectors(params: &Params) -> Result<Vec<Selector>, String> {
             format!("invalid parameter \"match[]\": {named}: {error}")
         })
     };
-    params.all("match[]").map(parse).collect()
+    // Each costs a look at every series, so none is put to them twice.
+    let mut seen = HashSet::new();
+    let texts = params.all("match[]").filter(|text| seen.insert(*text));
+    texts.map(parse).collect()
 }
 
 /// All values of a header that is a list, as one list.

@@ -8,7 +8,7 @@ use prom_model::sample::Sample;
 use prom_model::sink::{Sink, TargetSink};
 
 use super::*;
-use crate::store::DEFAULT_LOOKBACK;
+use crate::store::{DEFAULT_LOOKBACK, Effort};
 
 const NOW_MS: i64 = 1_700_000_000_123;
 
@@ -67,7 +67,7 @@ fn federate(store: Arc<Store>, asked: &Asked<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     // A small limit, so that every way of resuming is taken.
     let mut chunk = Vec::new();
-    while exposition.write(&mut chunk, 1) {
+    while exposition.write(&mut chunk, 1, Effort(2)) {
         body.append(&mut chunk);
     }
     body.append(&mut chunk);

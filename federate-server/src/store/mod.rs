@@ -28,7 +28,7 @@ use prom_model::label::LabelSet;
 use prom_model::metadata::Metadata;
 use prom_model::sink::{Sink, TargetSink};
 
-pub(crate) use self::select::{Cursor, Found, Selection, layout_key};
+pub(crate) use self::select::{Cursor, Effort, Found, Selection, Step, layout_key};
 pub(crate) use self::table::SeriesLabels;
 
 use self::index::Index;
@@ -114,17 +114,20 @@ impl Store {
     /// Call it now and then, a minute apart or so. Targets that are scraped look after themselves.
     pub fn sweep(&self, now_ms: i64) {
         let oldest_ms = now_ms.saturating_sub(self.lookback_ms);
-        let _opening = lock(&self.opening);
+        let opening = lock(&self.opening);
         let targets = self.targets.load_full();
-        if targets
+        let is_any_over = targets
             .iter()
             .flatten()
-            .any(|target| target.is_over(oldest_ms))
-        {
+            .any(|target| target.is_over(oldest_ms));
+        if is_any_over {
             let kept = targets
                 .iter()
                 .map(|target| target.clone().filter(|target| !target.is_over(oldest_ms)));
             self.targets.store(Arc::new(kept.collect()));
+        }
+        drop(opening);
+        if is_any_over {
             // It would keep the tables of what is gone.
             *lock(&self.index) = Arc::default();
         }

@@ -101,6 +101,27 @@ pub(crate) struct Selection {
     lookback_ms: i64,
 }
 
+/// What one step through a [`Selection`] comes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// The next series.
+    Found(Found),
+    /// There is none left.
+    End,
+    /// The effort is used up; the cursor tells where to go on.
+    Pause,
+}
+
+/// How much may still be looked at before others get their turn: one for each series and for each selector it
+/// is put to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort(pub(crate) usize);
+
+impl Effort {
+    /// No bound, for what runs on a thread of its own.
+    pub(crate) const UNBOUNDED: Self = Self(usize::MAX);
+}
+
 /// A place in a [`Selection`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cursor {
@@ -176,7 +197,7 @@ impl Selection {
     /// The selected series at `cursor` or the first one after it; moves `cursor` past it.
     pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<Found> {
         while cursor.name < self.names.len() {
-            if let Some(found) = self.next_of_name(cursor) {
+            if let Step::Found(found) = self.next_of_name(cursor, &mut Effort::UNBOUNDED.clone()) {
                 return Some(found);
             }
             *cursor = Cursor {
@@ -187,11 +208,15 @@ impl Selection {
         None
     }
 
-    /// The same within the cursor's metric name; `None` at its end.
-    pub(crate) fn next_of_name(&self, cursor: &mut Cursor) -> Option<Found> {
+    /// The same within the cursor's metric name, as far as `effort` goes.
+    pub(crate) fn next_of_name(&self, cursor: &mut Cursor, effort: &mut Effort) -> Step {
         let name = &self.names[cursor.name];
         let entries = &name.series.entries;
         while let Some(first) = entries.get(cursor.entry) {
+            if effort.0 == 0 {
+                return Step::Pause;
+            }
+            effort.0 = effort.0.saturating_sub(1 + name.selectors.len());
             let from = cursor.entry;
             cursor.entry += 1;
             while entries.get(cursor.entry).is_some_and(|entry| entry.repeats) {
@@ -219,7 +244,7 @@ impl Selection {
                 && is_current(timestamp_ms, value, self.now_ms, self.lookback_ms)
             {
                 let base = self.base(entry);
-                return Some(Found {
+                return Step::Found(Found {
                     entry,
                     base,
                     value,
@@ -227,7 +252,7 @@ impl Selection {
                 });
             }
         }
-        None
+        Step::End
     }
 
     /// The labels of `found`.
