@@ -1,7 +1,7 @@
 //! Reading the configuration again, without disturbing what it leaves as it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use federate_server::federate::Federation;
@@ -91,7 +91,10 @@ impl Reloader {
     /// # Errors
     /// [`ApplyError`]; then nothing has changed.
     pub fn apply(&self, config: &ExporterConfig) -> Result<(), ApplyError> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.apply_to(&mut self.lock(), config)
+    }
+
+    fn apply_to(&self, jobs: &mut Jobs, config: &ExporterConfig) -> Result<(), ApplyError> {
         let view = jobs.apply(config)?;
         self.federation
             .set_external_labels(&config.global.external_labels);
@@ -121,6 +124,8 @@ impl Reloader {
     }
 
     fn try_reload(&self) -> Result<(), String> {
+        // Held while the file is read, so that of two reloads the later one can't apply the older file.
+        let mut jobs = self.lock();
         let config = self
             .source
             .load(&|name| std::env::var(name).ok())
@@ -129,8 +134,12 @@ impl Reloader {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        self.apply(&config)
+        self.apply_to(&mut jobs, &config)
             .map_err(|error| chain(&ReloadError::from(error)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was discovered, by the configuration in use.
@@ -153,10 +162,7 @@ impl Reloader {
 
     /// Stops discovering.
     pub fn stop(&self) {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .stop();
+        self.lock().stop();
     }
 }
 

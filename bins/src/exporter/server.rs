@@ -19,7 +19,7 @@ use federate_server::web_config::{LiveWebConfig, ReloadError};
 use prom_model::secret::Secret;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::reload::Reloader;
 use super::{build, now_ms};
@@ -104,6 +104,9 @@ impl Server {
             address: parts.listen_address.clone(),
             source,
         })?;
+        if !auth.is_required() && !local_addr.ip().is_loopback() {
+            warn!(address = %local_addr, "nobody is asked for a password: everybody who can connect sees everything");
+        }
         let is_tls = web_config
             .as_ref()
             .is_some_and(|web_config| web_config.is_tls());
