@@ -30,11 +30,8 @@ struct Later {
 impl Column {
     /// The latest sample of `slot` at `now_ms`: its time and value. A stale marker is a sample.
     pub(crate) fn latest(&self, slot: u32, now_ms: i64) -> Option<(i64, f64)> {
-        if !self.later.is_empty() {
-            let due = |later: &&Later| later.slot == slot && later.timestamp_ms <= now_ms;
-            if let Some(later) = self.later.iter().rev().find(due) {
-                return Some((later.timestamp_ms, later.value));
-            }
+        if let Some(later) = self.later_than_scrape(slot, now_ms) {
+            return Some((later.timestamp_ms, later.value));
         }
         let value = *self.values.get(slot as usize)?;
         let timestamp_ms = self.time(slot);
@@ -45,6 +42,15 @@ impl Column {
     pub(crate) fn newest_ms(&self) -> i64 {
         let later = self.later.iter().map(|later| later.timestamp_ms);
         later.max().unwrap_or(self.scrape_ms).max(self.scrape_ms)
+    }
+
+    /// The newest of the samples that lay ahead, up to `until_ms`.
+    fn later_than_scrape(&self, slot: u32, until_ms: i64) -> Option<Later> {
+        let end = self
+            .later
+            .partition_point(|it| (it.slot, it.timestamp_ms) <= (slot, until_ms));
+        let newest = self.later[..end].last()?;
+        (newest.slot == slot).then_some(*newest)
     }
 
     fn time(&self, slot: u32) -> i64 {
@@ -102,7 +108,10 @@ impl Draft {
     pub(crate) fn clear_slot(&mut self, slot: u32) {
         self.hold_times();
         self.column.times[slot as usize] = NEVER;
-        self.column.later.retain(|later| later.slot != slot);
+        let later = &mut self.column.later;
+        let start = later.partition_point(|it| it.slot < slot);
+        let end = later.partition_point(|it| it.slot <= slot);
+        later.drain(start..end);
         if std::mem::take(&mut self.seen[slot as usize]) {
             self.seen_count -= 1;
         }
@@ -176,13 +185,7 @@ impl Draft {
 
     /// Time and value of the newest sample of `slot`, in the past or to come.
     fn newest(&self, slot: u32) -> (i64, f64) {
-        let later = self
-            .column
-            .later
-            .iter()
-            .rev()
-            .find(|later| later.slot == slot);
-        if let Some(later) = later {
+        if let Some(later) = self.column.later_than_scrape(slot, i64::MAX) {
             return (later.timestamp_ms, later.value);
         }
         let value = self.column.values[slot as usize];

@@ -90,8 +90,8 @@ impl Index {
             sort(tables, &mut new);
             let old = by_name.get(&name).map(Arc::clone).unwrap_or_default();
             let is_kept = |entry: &Entry| !gone.contains(&entry.target);
-            let kept = old.entries.iter().copied().filter(is_kept);
-            let merged = merge(tables, kept, &new);
+            let kept: Vec<Entry> = old.entries.iter().copied().filter(is_kept).collect();
+            let merged = merge(tables, &kept, &new, |target| gone.contains(&target));
             if merged.is_empty() {
                 by_name.remove(&name);
                 continue;
@@ -177,23 +177,27 @@ fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {
     });
 }
 
-/// Both sorted lists as one. `kept` still has its marks of repeats, of which some may no longer hold.
-fn merge(tables: &[Arc<Table>], kept: impl Iterator<Item = Entry>, new: &[Entry]) -> Vec<Entry> {
-    let mut merged: Vec<Entry> = kept.collect();
-    merged.reserve_exact(new.len());
-    let mut from = merged.len();
-    // From the end, so that a place that was found stays right while earlier ones are filled.
-    for entry in new.iter().rev() {
+/// Both sorted lists as one. `kept` still has its marks of repeats, of which some may no longer hold; those of `new`
+/// are all of targets for which `is_new` holds.
+fn merge(
+    tables: &[Arc<Table>],
+    mut kept: &[Entry],
+    new: &[Entry],
+    is_new: impl Fn(TargetAt) -> bool,
+) -> Vec<Entry> {
+    let mut merged = Vec::with_capacity(kept.len() + new.len());
+    for entry in new {
         let order = labels(tables, *entry).map(Order);
-        from = merged[..from].partition_point(|have| labels(tables, *have).map(Order) <= order);
-        merged.insert(from, *entry);
+        let place = kept.partition_point(|have| labels(tables, *have).map(Order) <= order);
+        merged.extend_from_slice(&kept[..place]);
+        merged.push(*entry);
+        kept = &kept[place..];
     }
-    let fresh: HashSet<(TargetAt, u32)> =
-        new.iter().map(|entry| (entry.target, entry.slot)).collect();
-    let is_fresh = |entry: &Entry| fresh.contains(&(entry.target, entry.slot));
+    merged.extend_from_slice(kept);
     let doubtful: Vec<bool> = (0..merged.len())
         .map(|at| {
-            merged[at].repeats || is_fresh(&merged[at]) || (at > 0 && is_fresh(&merged[at - 1]))
+            let follows_new = at > 0 && is_new(merged[at - 1].target);
+            merged[at].repeats || is_new(merged[at].target) || follows_new
         })
         .collect();
     mark_repeats(tables, &mut merged, |at| doubtful[at]);

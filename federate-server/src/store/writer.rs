@@ -58,7 +58,6 @@ pub(crate) struct Published {
 /// A series that was resolved since the last commit and isn't in the table yet.
 #[derive(Debug)]
 struct Pending {
-    slot: u32,
     labels: LabelSet,
     family: u32,
 }
@@ -76,7 +75,8 @@ pub(crate) struct Writer {
     slots: HashTable<(u32, u32)>,
     /// Family by name.
     families: HashMap<Box<str>, u32>,
-    pending: Vec<Pending>,
+    /// By slot.
+    pending: HashMap<u32, Pending>,
     free: Vec<u32>,
     slot_count: u32,
     /// Released slots, which readers may still see a sample of.
@@ -103,7 +103,7 @@ impl Writer {
             spare: Column::default(),
             slots: HashTable::new(),
             families: HashMap::new(),
-            pending: Vec::new(),
+            pending: HashMap::new(),
             free: Vec::new(),
             slot_count: 0,
             released: HashSet::new(),
@@ -127,7 +127,7 @@ impl Writer {
         let table = Arc::make_mut(&mut self.table);
         if table.bases.len() < MOST_BASES {
             let unshared = pending
-                .iter()
+                .values()
                 .filter(|new| best_base(table, &new.labels) == 0);
             if let Some(labels) = shared_labels(unshared.map(|new| &new.labels))
                 && labels.len() > table.bases[0].labels.len()
@@ -135,7 +135,7 @@ impl Writer {
                 table.bases.push(Arc::new(base(&self.interner, labels)));
             }
         }
-        for new in pending {
+        for (slot, new) in pending {
             let at = best_base(table, &new.labels);
             let shared = &table.bases[at].labels;
             // The first base is the target's own labels, which a series may have in part only.
@@ -149,7 +149,7 @@ impl Writer {
                 |(name, _): &(&str, &str)| *name != METRIC_NAME && shared.get(name).is_none();
             let own: Vec<_> = new.labels.iter().filter(is_own).collect();
             let shape = self.interner.shape(new.labels.metric_name(), &own);
-            let slot = new.slot as usize;
+            let slot = slot as usize;
             if table.members.len() <= slot {
                 table.members.resize(slot + 1, None);
             }
@@ -207,8 +207,8 @@ impl TargetSink for Writer {
                     Some(series) => series.equal(labels),
                     None => self
                         .pending
-                        .iter()
-                        .any(|new| new.slot == slot && new.labels == *labels),
+                        .get(&slot)
+                        .is_some_and(|new| new.labels == *labels),
                 }
         };
         if let Some(&(_, slot)) = self.slots.find(spread(hash), is_same) {
@@ -233,11 +233,8 @@ impl TargetSink for Writer {
         self.draft.open_slot(slot);
         self.slots
             .insert_unique(spread(hash), (hash, slot), |entry| spread(entry.0));
-        self.pending.push(Pending {
-            slot,
-            labels: labels.clone(),
-            family,
-        });
+        let labels = labels.clone();
+        self.pending.insert(slot, Pending { labels, family });
         SeriesRef(slot)
     }
 
@@ -260,8 +257,8 @@ impl TargetSink for Writer {
         self.scrape_ms = timestamp_ms;
         self.draft
             .begin(&self.target.published.load().column, timestamp_ms);
-        for new in &self.pending {
-            self.draft.open_slot(new.slot);
+        for slot in self.pending.keys() {
+            self.draft.open_slot(*slot);
         }
     }
 
