@@ -248,8 +248,12 @@ async fn another_interval_takes_effect_without_a_gap() {
     let mut config = Config::of(&system.aiven);
     config.interval = "300ms";
     system.reload(Ask::Http, &config.text()).await;
-    let data = system.exporter.site.data("/api/v1/targets", &[]).await;
-    assert_eq!(data["activeTargets"][0]["scrapeInterval"], "300ms");
+    let site = &system.exporter.site;
+    eventually("the new interval", async || {
+        let data = site.data("/api/v1/targets", &[]).await;
+        (data["activeTargets"][0]["scrapeInterval"] == "300ms").then_some(())
+    })
+    .await;
     // Long enough for the old loop to end, and for what it says at its end to be stale.
     let count = node.scrape_count() + 10;
     while node.scrape_count() < count {
