@@ -14,6 +14,7 @@ use prom_model::secret::Secret;
 use crate::args::{Args, Flag};
 use crate::exporter::reload::ConfigSource;
 use crate::exporter::{Exporter, Settings, StartError};
+use crate::logging;
 
 /// One line on how to call the program.
 pub const USAGE: &str = "usage: demo [FLAGS]
@@ -41,17 +42,10 @@ pub const FLAGS: &[Flag] = &[
         help: "Where the exporter listens; another free port where this one is taken.",
     },
     Flag {
-        name: "log.level",
-        value: "LEVEL",
         default: "warn",
-        help: "debug, info, warn or error.",
+        ..logging::LEVEL
     },
-    Flag {
-        name: "log.format",
-        value: "FORMAT",
-        default: "logfmt",
-        help: "logfmt or json.",
-    },
+    logging::FORMAT,
 ];
 
 /// User that the exporter asks for.

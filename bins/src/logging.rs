@@ -7,6 +7,23 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::lines::{LineFormat, Lines};
+use crate::args::Flag;
+
+/// `--log.level`, the first argument of [`start`].
+pub const LEVEL: Flag = Flag {
+    name: "log.level",
+    value: "LEVEL",
+    default: "info",
+    help: "debug, info, warn or error.",
+};
+
+/// `--log.format`, the second argument of [`start`].
+pub const FORMAT: Flag = Flag {
+    name: "log.format",
+    value: "FORMAT",
+    default: "logfmt",
+    help: "logfmt or json.",
+};
 
 /// Why logging can't be set up.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,6 @@ use std::process::ExitCode;
 
 use tracing::error;
 
-use crate::exporter::reload::chain;
-
 /// The command line is wrong; as Go's and GNU's programs.
 const USAGE: u8 = 2;
 
@@ -78,4 +76,14 @@ pub fn run(program: impl Future<Output = Result<(), Failure>>) -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    // A transparent error repeats what it wraps.
+    texts.dedup();
+    texts.join(": ")
 }

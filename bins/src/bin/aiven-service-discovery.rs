@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use bins::args::{self, Args, Asked};
-use bins::exporter::reload::chain;
+use bins::program::chain;
 use bins::sidecar::flags::{self, FLAGS, USAGE};
 use bins::sidecar::{PROGRAM, Sidecar};
 use bins::{logging, program, signals};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use bins::args::{self, Args, Asked};
 use bins::exporter::flags::{self, FLAGS, USAGE};
-use bins::exporter::reload::chain;
 use bins::exporter::{Exporter, build, check};
+use bins::program::chain;
 use bins::{logging, program, signals};
 
 /// The configuration has to be changed; as Prometheus.

@@ -9,6 +9,7 @@ use super::Settings;
 use super::reload::ConfigSource;
 use crate::args::{Args, Flag};
 use crate::config::Environment;
+use crate::logging;
 
 /// One line on how to call the program.
 pub const USAGE: &str = "usage: elasticsearch-metric-exporter [FLAGS]
@@ -45,18 +46,8 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         help: "Where the last-known targets are kept, for a start while Aiven's API is down.",
     },
-    Flag {
-        name: "log.level",
-        value: "LEVEL",
-        default: "info",
-        help: "debug, info, warn or error.",
-    },
-    Flag {
-        name: "log.format",
-        value: "FORMAT",
-        default: "logfmt",
-        help: "logfmt or json.",
-    },
+    logging::LEVEL,
+    logging::FORMAT,
 ];
 
 /// Why flags and environment don't make settings.

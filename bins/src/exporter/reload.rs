@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use super::jobs::{ApplyError, Jobs, View};
 use super::now_ms;
 use crate::config::{self, Environment, ExporterConfig, LoadError, environment};
+use crate::program::chain;
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,14 +171,4 @@ impl Reload for Reloader {
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async { self.reload_now() })
     }
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    // A transparent error repeats what it wraps.
-    texts.dedup();
-    texts.join(": ")
 }

@@ -7,6 +7,7 @@ use prom_model::secret::Secret;
 use super::Settings;
 use crate::args::{Args, Flag};
 use crate::config::Environment;
+use crate::logging;
 
 /// One line on how to call the program.
 pub const USAGE: &str = "usage: aiven-service-discovery FLAGS
@@ -64,18 +65,8 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         help: "Where the targets are served for Prometheus' http_sd, at /sd/targets.",
     },
-    Flag {
-        name: "log.level",
-        value: "LEVEL",
-        default: "info",
-        help: "debug, info, warn or error.",
-    },
-    Flag {
-        name: "log.format",
-        value: "FORMAT",
-        default: "logfmt",
-        help: "logfmt or json.",
-    },
+    logging::LEVEL,
+    logging::FORMAT,
 ];
 
 /// Why a command line doesn't make settings.
