@@ -38,6 +38,14 @@ impl Column {
         (timestamp_ms != NEVER).then_some((timestamp_ms, value))
     }
 
+    /// `now_ms`, or the time of the last scrape where that is later.
+    ///
+    /// A scrape that is here has been made: neither a reader that looked at the clock before it, nor a clock
+    /// that was set back after it, may take it for one to come.
+    pub(crate) fn not_before_scrape(&self, now_ms: i64) -> i64 {
+        now_ms.max(self.scrape_ms)
+    }
+
     /// The time of the last scrape, or of the newest sample that lies ahead of it.
     pub(crate) fn newest_ms(&self) -> i64 {
         let later = self.later.iter().map(|later| later.timestamp_ms);

@@ -231,17 +231,18 @@ impl Selection {
                 }
             }
             // Of copies of one series the newest sample counts, the first of equally new ones.
-            let mut latest: Option<(i64, f64, Entry)> = None;
+            let mut latest: Option<(i64, f64, Entry, i64)> = None;
             for entry in &entries[from..cursor.entry] {
                 let column = &self.published[entry.target as usize].column;
-                if let Some((time, value)) = column.latest(entry.slot, self.now_ms)
+                let now_ms = column.not_before_scrape(self.now_ms);
+                if let Some((time, value)) = column.latest(entry.slot, now_ms)
                     && latest.is_none_or(|(newest, ..)| time > newest)
                 {
-                    latest = Some((time, value, *entry));
+                    latest = Some((time, value, *entry, now_ms));
                 }
             }
-            if let Some((timestamp_ms, value, entry)) = latest
-                && is_current(timestamp_ms, value, self.now_ms, self.lookback_ms)
+            if let Some((timestamp_ms, value, entry, now_ms)) = latest
+                && is_current(timestamp_ms, value, now_ms, self.lookback_ms)
             {
                 let base = self.base(entry);
                 return Step::Found(Found {

@@ -86,6 +86,30 @@ fn a_scrape_is_visible_at_commit_as_a_whole() {
 }
 
 #[test]
+fn a_reader_whose_clock_was_read_before_the_scrape_sees_it() {
+    let store = Store::new(DEFAULT_LOOKBACK);
+    let (labels, mut writer) = target(&store, "a");
+    let [x, ahead] = ["x", "ahead"].map(|name| with_name(&labels, name));
+    scrape(&mut *writer, 1000, &[(&x, 1.0), (&ahead, 1.0)]);
+    let series = scrape(&mut *writer, 2000, &[(&x, 2.0)]);
+    let line = (x.to_string(), 2.0, 2000);
+    assert!(all(&store, 1999).contains(&line));
+    // As after a clock was set back. What a sample itself says of its time holds all the same.
+    writer.begin(3000);
+    writer.append(series[0], Sample::new(3.0)).unwrap();
+    let ahead = writer.resolve(&ahead, None);
+    let sample = Sample {
+        timestamp_ms: Some(3001),
+        ..Sample::new(9.0)
+    };
+    writer.append(ahead, sample).unwrap();
+    writer.commit();
+    let values = |now_ms| all(&store, now_ms).into_iter().map(|it| it.1);
+    assert_eq!(values(0).collect::<Vec<_>>(), [1.0, 3.0]);
+    assert_eq!(values(3001).collect::<Vec<_>>(), [9.0, 3.0]);
+}
+
+#[test]
 fn a_scrape_begun_anew_discards_what_was_appended() {
     let store = Store::new(DEFAULT_LOOKBACK);
     let (labels, mut writer) = target(&store, "a");
