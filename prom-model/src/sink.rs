@@ -48,8 +48,9 @@ pub trait TargetSink: Send {
     /// told of one. The same labels give the same answer until [`TargetSink::release`].
     fn resolve(&mut self, labels: &LabelSet, family: Option<FamilyRef>) -> SeriesRef;
 
-    /// The family `name`, as the target exposes it, with the metadata that holds from the next commit on. The same
-    /// name gives the same answer; other metadata replaces the former.
+    /// The family `name`, as the target exposes it, with the metadata that holds from the next commit on; other
+    /// metadata replaces the former. The answer holds until that commit: a family that no series is a member of may
+    /// be forgotten then.
     fn describe(&mut self, name: &str, metadata: &Metadata) -> FamilyRef;
 
     /// Starts a scrape made at `timestamp_ms` (milliseconds since the Unix epoch). Samples of a

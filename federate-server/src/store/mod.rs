@@ -226,7 +226,7 @@ impl Snapshot<'_> {
         targets
             .filter_map(|(target, published)| Some((target.as_ref()?, published)))
             .flat_map(|(target, published)| {
-                let families = published.table.families.iter();
+                let families = published.table.families.iter().flatten();
                 families.map(|family| (&target.labels, &*family.name, &family.metadata))
             })
     }

@@ -30,12 +30,13 @@ pub(crate) struct Member {
 /// In [`Member::family`]: the exposition told nothing of the series.
 pub(crate) const NO_FAMILY: u32 = u32::MAX;
 
-/// The series of one target by slot, a `SeriesRef`'s number. Free slots are `None`.
+/// The series of one target by slot, a `SeriesRef`'s number, and its families by a `FamilyRef`'s. Free places are
+/// `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     pub(crate) bases: Vec<Arc<Base>>,
     pub(crate) members: Vec<Option<Member>>,
-    pub(crate) families: Vec<Arc<Family>>,
+    pub(crate) families: Vec<Option<Arc<Family>>>,
 }
 
 impl Table {
@@ -51,7 +52,7 @@ impl Table {
     /// The family that the target says the series in `slot` is a member of.
     pub(crate) fn family(&self, slot: u32) -> Option<&Arc<Family>> {
         let member = self.members.get(slot as usize)?.as_ref()?;
-        self.families.get(member.family as usize)
+        self.families.get(member.family as usize)?.as_ref()
     }
 }
 

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::selector::Selector;
 
+mod families;
+
 fn set(labels: &[(&str, &str)]) -> LabelSet {
     labels.iter().copied().collect()
 }

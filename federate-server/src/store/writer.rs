@@ -18,6 +18,9 @@ use super::table::{Base, Member, NO_FAMILY, Table};
 const SHARED_BY: usize = 8;
 /// More bases than this make deciding matchers once a base pointless.
 const MOST_BASES: usize = 8;
+/// So many families may never have had a series: those that a target describes and doesn't expose, or whose
+/// series relabelling drops.
+const EMPTY_FAMILIES: usize = 1000;
 
 /// One target of the store: what readers see of it.
 #[derive(Debug)]
@@ -75,6 +78,14 @@ pub(crate) struct Writer {
     slots: HashTable<(u32, u32)>,
     /// Family by name.
     families: HashMap<Box<str>, u32>,
+    /// Places of families that are gone.
+    free_families: Vec<u32>,
+    /// Families that a series has left since the last commit.
+    left_families: Vec<u32>,
+    /// Families described since the last commit.
+    told_families: Vec<u32>,
+    /// From so many families on those without a series are looked for.
+    most_families: usize,
     /// By slot.
     pending: HashMap<u32, Pending>,
     free: Vec<u32>,
@@ -103,6 +114,10 @@ impl Writer {
             spare: Column::default(),
             slots: HashTable::new(),
             families: HashMap::new(),
+            free_families: Vec::new(),
+            left_families: Vec::new(),
+            told_families: Vec::new(),
+            most_families: EMPTY_FAMILIES,
             pending: HashMap::new(),
             free: Vec::new(),
             slot_count: 0,
@@ -191,8 +206,47 @@ impl Writer {
             {
                 entry.remove();
             }
+            self.left_families.push(member.family);
             self.draft.clear_slot(slot);
             self.free.push(slot);
+        }
+    }
+
+    /// Drops families whose last series is gone.
+    ///
+    /// Those that never had one are kept, as a target that goes on describing them is not heard again, until
+    /// there are too many of them.
+    fn drop_families(&mut self) {
+        let told = std::mem::take(&mut self.told_families);
+        let left = std::mem::take(&mut self.left_families);
+        let are_many = self.families.len() > self.most_families;
+        if left.is_empty() && !are_many {
+            return;
+        }
+        let mut kept = vec![!are_many; self.table.families.len()];
+        let mut keep = |families: &mut dyn Iterator<Item = u32>, is_kept: bool| {
+            for family in families {
+                if let Some(kept) = kept.get_mut(family as usize) {
+                    *kept = is_kept;
+                }
+            }
+        };
+        keep(&mut left.into_iter(), false);
+        keep(&mut told.into_iter(), true);
+        let members = self.table.members.iter().flatten();
+        keep(&mut members.map(|member| member.family), true);
+        let free = &mut self.free_families;
+        let table = &mut self.table;
+        self.families.retain(|_, at| {
+            let is_kept = kept[*at as usize];
+            if !is_kept {
+                Arc::make_mut(table).families[*at as usize] = None;
+                free.push(*at);
+            }
+            is_kept
+        });
+        if are_many {
+            self.most_families = self.families.len() * 2 + EMPTY_FAMILIES;
         }
     }
 }
@@ -221,7 +275,8 @@ impl TargetSink for Writer {
             if known.is_some_and(|member| member.family != family) {
                 let table = Arc::make_mut(&mut self.table);
                 if let Some(member) = &mut table.members[slot as usize] {
-                    member.family = family;
+                    let left = std::mem::replace(&mut member.family, family);
+                    self.left_families.push(left);
                 }
             }
             return SeriesRef(slot);
@@ -240,16 +295,25 @@ impl TargetSink for Writer {
 
     fn describe(&mut self, name: &str, metadata: &Metadata) -> FamilyRef {
         if let Some(&at) = self.families.get(name) {
-            if self.table.families[at as usize].metadata != *metadata {
+            let known = self.table.families[at as usize].as_ref();
+            if known.is_none_or(|family| family.metadata != *metadata) {
                 let family = self.interner.family(name, metadata);
-                Arc::make_mut(&mut self.table).families[at as usize] = family;
+                Arc::make_mut(&mut self.table).families[at as usize] = Some(family);
             }
+            self.told_families.push(at);
             return FamilyRef(at);
         }
+        let family = Some(self.interner.family(name, metadata));
         let table = Arc::make_mut(&mut self.table);
-        let at = u32::try_from(table.families.len()).unwrap_or(NO_FAMILY);
-        table.families.push(self.interner.family(name, metadata));
+        let at = if let Some(at) = self.free_families.pop() {
+            table.families[at as usize] = family;
+            at
+        } else {
+            table.families.push(family);
+            u32::try_from(table.families.len() - 1).unwrap_or(NO_FAMILY)
+        };
         self.families.insert(name.into(), at);
+        self.told_families.push(at);
         FamilyRef(at)
     }
 
@@ -272,6 +336,7 @@ impl TargetSink for Writer {
         if !self.released.is_empty() {
             self.reclaim();
         }
+        self.drop_families();
         let column = self.draft.finish(std::mem::take(&mut self.spare));
         let table = Arc::clone(&self.table);
         let last = self
