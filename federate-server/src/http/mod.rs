@@ -16,9 +16,7 @@ use http::{HeaderMap, StatusCode};
 
 pub use self::guard::ExtraHeaders;
 pub use self::route::{Access, Endpoint, ROUTES, Route};
-pub use self::state::{
-    AppState, BuildInfo, DiscoveryStatus, Provider, Readiness, Reload, RuntimeInfo,
-};
+pub use self::state::{AppState, BuildInfo, Provider, Readiness, Reload, RuntimeInfo};
 
 /// The whole of [`ROUTES`], answered from `state`.
 ///

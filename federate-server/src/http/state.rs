@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use prom_model::target::TargetStatuses;
+use prom_model::target::{DiscoveryStatus, TargetStatuses};
 use prometheus_client::registry::Registry;
 
 use crate::api::ReadSeries;
@@ -92,19 +92,6 @@ pub trait Reload: Send + Sync {
     /// # Errors
     /// Where it is broken; the former one stays in use. The text is shown to the user.
     fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
-}
-
-/// How one discovery is doing, for the page of targets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiscoveryStatus {
-    /// Which discovery, such as `aiven project paas-cf-prod`.
-    pub name: String,
-    /// How many targets it knows.
-    pub targets: usize,
-    /// When it last succeeded, in milliseconds since the Unix epoch; `None` before the first time.
-    pub last_success_ms: Option<i64>,
-    /// Why its last attempt failed; empty where it succeeded.
-    pub last_error: String,
 }
 
 /// What is running. Values are chosen at build time; they become labels of a metric.

@@ -69,6 +69,11 @@ pub(super) fn ago(then_ms: Option<i64>, now_ms: i64) -> String {
     text
 }
 
+/// Adds to a page; writing to a string can't fail.
+pub(super) fn push(html: &mut String, text: fmt::Arguments<'_>) {
+    let _ = html.write_fmt(text);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! Everything scraped or discovered is hostile text. It reaches a page through [`html::Escaped`] only, and the
 //! Content-Security-Policy of the pages lets nothing run, should it ever not.
 
+mod discovery;
 mod html;
 mod landing;
 mod targets;

@@ -1,15 +1,15 @@
 //! The page at `/targets`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use prom_model::target::{PoolStatus, TargetHealth, TargetStatus};
+use prom_model::target::{DiscoveryStatus, PoolStatus, TargetHealth, TargetStatus};
 
-use super::html::{Chips, Escaped, ago, brief};
+use super::discovery::{self, Unwell};
+use super::html::{Chips, Escaped, ago, brief, push};
 use super::page;
-use crate::http::{AppState, DiscoveryStatus};
+use crate::http::AppState;
 
 /// Label by which the targets of a job are grouped.
 const SERVICE: &str = "aiven_service_name";
@@ -69,7 +69,7 @@ pub(crate) async fn targets(State(state): State<AppState>, RawQuery(query): RawQ
 
 fn render(
     pools: &[PoolStatus],
-    discovery: &[DiscoveryStatus],
+    discoveries: &[DiscoveryStatus],
     filter: Filter,
     now_ms: i64,
 ) -> String {
@@ -87,43 +87,24 @@ fn render(
         );
     }
     html.push_str("</nav>\n");
-    if !discovery.is_empty() {
-        render_discovery(&mut html, discovery, now_ms);
-    }
+    discovery::render(&mut html, discoveries, now_ms);
     if pools.is_empty() {
         html.push_str("<p class=\"none\">No job is configured.</p>\n");
     }
+    let unwell = discovery::unwell(discoveries);
     for pool in pools {
-        render_pool(&mut html, pool, filter, now_ms);
+        render_pool(&mut html, pool, &unwell, filter, now_ms);
     }
     html
 }
 
-fn render_discovery(html: &mut String, discovery: &[DiscoveryStatus], now_ms: i64) {
-    html.push_str(
-        "<h2>Discovery</h2>\n<div class=\"scroll\"><table><thead><tr><th>Source</th><th>State</th>\
-         <th>Targets</th><th>Last success</th><th>Error</th></tr></thead>\n<tbody>\n",
-    );
-    for row in discovery {
-        let (class, word) = match (row.last_error.is_empty(), row.last_success_ms) {
-            (false, _) => ("down", "failing"),
-            (true, None) => ("unknown", "pending"),
-            (true, Some(_)) => ("up", "ok"),
-        };
-        let (name, error) = (Escaped(&row.name), Escaped(&row.last_error));
-        let (count, last) = (row.targets, ago(row.last_success_ms, now_ms));
-        push(
-            html,
-            format_args!(
-                "<tr><td>{name}</td><td><span class=\"state {class}\">{word}</span></td><td>{count}</td>\
-             <td>{last}</td><td class=\"error\">{error}</td></tr>\n"
-            ),
-        );
-    }
-    html.push_str("</tbody></table></div>\n");
-}
-
-fn render_pool(html: &mut String, pool: &PoolStatus, filter: Filter, now_ms: i64) {
+fn render_pool(
+    html: &mut String,
+    pool: &PoolStatus,
+    unwell: &Unwell<'_>,
+    filter: Filter,
+    now_ms: i64,
+) {
     let job = Escaped(&pool.job);
     let all = pool.active.len();
     let up = pool
@@ -169,8 +150,9 @@ fn render_pool(html: &mut String, pool: &PoolStatus, filter: Filter, now_ms: i64
     }
     for (service, targets) in services {
         if !service.is_empty() {
-            let service = Escaped(service);
-            push(html, format_args!("<h3>{service}</h3>\n"));
+            let name = Escaped(service);
+            push(html, format_args!("<h3>{name}</h3>\n"));
+            discovery::explain(html, unwell, service);
         }
         html.push_str(
             "<div class=\"scroll\"><table class=\"targets\"><thead><tr><th>State</th><th>Endpoint</th><th>Labels</th>\
@@ -249,9 +231,4 @@ fn render_dropped(html: &mut String, pool: &PoolStatus, filter: Filter) {
         html.push_str("</ul>\n");
     }
     html.push_str("</details>\n");
-}
-
-/// Writing to a string can't fail.
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = html.write_fmt(text);
 }

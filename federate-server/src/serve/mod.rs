@@ -3,6 +3,7 @@
 //! HTTP/2 is spoken where the client asks for it in the TLS handshake, HTTP/1.1 everywhere else, as
 //! in Prometheus. What a connection may cost is bounded by [`Limits`].
 
+mod activity;
 mod paced;
 
 use std::convert::Infallible;
@@ -16,13 +17,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::response::Response;
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,11 +33,15 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 use tracing::{debug, warn};
 
+use self::activity::{Activity, TimedBody};
 pub use self::paced::Pace;
 use self::paced::Paced;
 
 /// How long a connection of the reserve may last.
 const RESERVE_LIFETIME: Duration = Duration::from_secs(5);
+
+/// How long connections that were cut off may take to end; one that computes ends when it next waits for something.
+const CUT_OFF_TIME: Duration = Duration::from_secs(1);
 
 /// Longest head of a request: a URL may be 64 KiB long, as one with many `match[]` is.
 const MAX_HEAD: usize = 128 * 1024;
@@ -67,12 +71,18 @@ pub struct Limits {
     pub reserve: usize,
     /// How long a TLS handshake may take. Default 10 seconds.
     pub handshake: Duration,
-    /// How long a connection may take to send the head of a request, or be idle between two of them.
-    /// Default 2 minutes, so that a scrape each minute finds its connection open.
+    /// How long a connection may take to send the head of its first request. Default 10 seconds.
+    pub head: Duration,
+    /// How long it may take to send the next one, idle times included. Default 2 minutes, so that a scrape each minute
+    /// finds its connection open.
     pub idle: Duration,
     /// How slowly a client may take an answer. Default 64 KiB in 30 seconds.
     pub pace: Pace,
-    /// How long answers in flight may take once the shutdown has begun. Default 8 seconds.
+    /// How long a client may take to read an answer, whatever its pace: an answer keeps what it was made from in
+    /// memory. Default 2 minutes, after which most scrapes are out of date.
+    pub answer: Duration,
+    /// How long answers in flight may take once the shutdown has begun; a second later at the most all of them
+    /// have ended. Default 8 seconds.
     pub drain: Duration,
 }
 
@@ -82,11 +92,13 @@ impl Default for Limits {
             connections: 512,
             reserve: 32,
             handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
             idle: Duration::from_secs(120),
             pace: Pace {
                 bytes: 64 * 1024,
                 every: Duration::from_secs(30),
             },
+            answer: Duration::from_secs(120),
             drain: Duration::from_secs(8),
         }
     }
@@ -160,7 +172,9 @@ pub async fn serve(
             Drained::CutOff
         }
     };
-    tasks.shutdown().await;
+    if timeout(CUT_OFF_TIME, tasks.shutdown()).await.is_err() {
+        warn!("connections are left behind");
+    }
     drained
 }
 
@@ -277,19 +291,18 @@ impl Connection {
     }
 
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let activity = Activity::default();
         let stream = TokioIo::new(Paced::new(stream, self.limits.pace));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.idle)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(stream, service(self.app, self.peer, self.kind));
-        self.watcher
-            .watch(connection)
-            .await
-            .unwrap_or_else(|error| debug!(peer = %self.peer, %error, "connection failed"));
+            .serve_connection(stream, self.service(&activity));
+        self.drive(connection, &activity).await;
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let activity = Activity::default();
         let stream = TokioIo::new(Paced::new(stream, self.limits.pace));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -298,31 +311,50 @@ impl Connection {
             .max_concurrent_streams(64)
             .max_header_list_size(MAX_HEAD as u32)
             .max_send_buf_size(256 * 1024)
-            .serve_connection(stream, service(self.app, self.peer, self.kind));
-        self.watcher
-            .watch(connection)
-            .await
-            .unwrap_or_else(|error| debug!(peer = %self.peer, %error, "connection failed"));
+            .serve_connection(stream, self.service(&activity));
+        self.drive(connection, &activity).await;
     }
-}
 
-/// The router as hyper calls it.
-fn service(
-    app: Router,
-    peer: SocketAddr,
-    kind: PlaceKind,
-) -> impl hyper::service::Service<
-    Request<Incoming>,
-    Response = Response,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response, Infallible>> + Send,
-> {
-    service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        if kind == PlaceKind::Reserve {
-            request.extensions_mut().insert(Crowded);
+    /// Runs `connection` until it ends, or is idle for too long.
+    async fn drive(
+        self,
+        connection: impl GracefulConnection<Error: std::fmt::Display>,
+        activity: &Activity,
+    ) {
+        let peer = self.peer;
+        let Limits { head, idle, .. } = self.limits;
+        tokio::select! {
+            ended = self.watcher.watch(connection) => {
+                ended.unwrap_or_else(|error| debug!(%peer, %error, "connection failed"));
+            }
+            () = activity.idle(head, idle) => debug!(%peer, "connection was idle for too long"),
         }
-        app.clone().call(request)
-    })
+    }
+
+    /// The router as hyper calls it.
+    fn service(
+        &self,
+        activity: &Activity,
+    ) -> impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response<TimedBody>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<TimedBody>, Infallible>> + Send + use<>,
+    > + use<> {
+        let (app, activity) = (self.app.clone(), activity.clone());
+        let (peer, kind, time) = (self.peer, self.kind, self.limits.answer);
+        service_fn(move |request: Request<Incoming>| {
+            let open = activity.request();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if kind == PlaceKind::Reserve {
+                request.extensions_mut().insert(Crowded);
+            }
+            let answer = app.clone().call(request);
+            async move {
+                let answer = answer.await?;
+                Ok(answer.map(|body| TimedBody::new(body, time, open)))
+            }
+        })
+    }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use federate_server::http::{AppState, BuildInfo, DiscoveryStatus};
+use federate_server::http::{AppState, BuildInfo};
+use prom_model::target::{DiscoveryStatus, NodeStatus, ServiceStatus, Standing};
 
 use crate::support::{FixedPools, app, get, labels, pools, state};
 
@@ -38,6 +39,18 @@ fn hostile() -> AppState {
         targets: 1,
         last_success_ms: None,
         last_error: HOSTILE.to_owned(),
+        services: vec![ServiceStatus {
+            name: HOSTILE.to_owned(),
+            state: HOSTILE.to_owned(),
+            standing: Standing::Failing,
+            targets: 0,
+            nodes: vec![NodeStatus {
+                name: HOSTILE.to_owned(),
+                state: HOSTILE.to_owned(),
+                standing: Standing::Unsettled,
+            }],
+            remarks: vec![HOSTILE.to_owned()],
+        }],
     };
     AppState {
         targets: Arc::new(FixedPools(pools)),
@@ -141,4 +154,115 @@ async fn targets_are_shown_by_state() {
     ] {
         assert!(body.contains(text), "{text}");
     }
+}
+
+fn service(name: &str, standing: Standing) -> ServiceStatus {
+    let node = |number, state: &str, standing| NodeStatus {
+        name: format!("{name}-{number}"),
+        state: state.to_owned(),
+        standing,
+    };
+    let nodes = match standing {
+        Standing::Unsettled => vec![
+            node(1, "running", Standing::Well),
+            node(2, "running", Standing::Well),
+            node(3, "syncing_data", Standing::Unsettled),
+        ],
+        _ => vec![node(1, "running", Standing::Well)],
+    };
+    ServiceStatus {
+        name: name.to_owned(),
+        state: "RUNNING".to_owned(),
+        standing,
+        targets: nodes.len(),
+        nodes,
+        remarks: match standing {
+            Standing::Failing => vec![
+                "lookup fails: no addresses".to_owned(),
+                "no targets".to_owned(),
+            ],
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// The page over one discovery with these services.
+async fn page_of(services: Vec<ServiceStatus>) -> String {
+    let mut pools = pools();
+    pools[0].active[0].labels = Arc::new(labels(&[("aiven_service_name", "moving")]));
+    let discovery = DiscoveryStatus {
+        name: "Aiven project paas".to_owned(),
+        targets: 4,
+        last_success_ms: Some(0),
+        last_error: "aiven refuses the token (401): expired".to_owned(),
+        services,
+    };
+    let app = app(AppState {
+        targets: Arc::new(FixedPools(pools)),
+        discovery: Arc::new(move || vec![discovery.clone()]),
+        ..state()
+    });
+    get(&app, "/targets").await.body
+}
+
+/// `texts` are on the page, in this order.
+fn in_order(page: &str, texts: &[&str]) {
+    let mut rest = page;
+    for text in texts {
+        let Some((_, behind)) = rest.split_once(text) else {
+            panic!("{text} is missing, or too early, on {page}");
+        };
+        rest = behind;
+    }
+}
+
+#[tokio::test]
+async fn services_that_are_not_well_come_first() {
+    let page = page_of(vec![
+        service("broken", Standing::Failing),
+        service("fine", Standing::Well),
+        service("moving", Standing::Unsettled),
+        service("worse", Standing::Failing),
+    ])
+    .await;
+    let texts = [
+        "aiven refuses the token (401): expired",
+        "<details class=\"services\" open><summary>Aiven project paas: <b>3</b> of 4 services not as they should be",
+        "<span class=\"state down\">RUNNING</span></td><td>broken</td>",
+        "<span class=\"label\">1 running</span>",
+        "lookup fails: no addresses</span>; <span class=\"error\">no targets",
+        "<td>worse</td>",
+        "<span class=\"state unknown\">RUNNING</span></td><td>moving</td>",
+        "moving-3: <b>syncing_data</b></span> <span class=\"label\">2 running</span>",
+        "<details class=\"services\"><summary>Aiven project paas: 1 service as",
+        "<span class=\"state up\">RUNNING</span></td><td>fine</td>",
+        // Again beside the targets that it may explain.
+        "<h3>moving</h3>\n<p class=\"why\"><span class=\"state unknown\">RUNNING</span>",
+        "moving-3: <b>syncing_data</b>",
+        "<table class=\"targets\">",
+    ];
+    in_order(&page, &texts);
+}
+
+#[tokio::test]
+async fn services_that_are_well_are_folded_up_and_so_are_many_that_are_not() {
+    let page = page_of(vec![
+        service("a", Standing::Well),
+        service("b", Standing::Well),
+    ])
+    .await;
+    in_order(
+        &page,
+        &["<details class=\"services\"><summary>Aiven project paas: 2 services as"],
+    );
+    assert_eq!(page.matches("class=\"services\"").count(), 1);
+    let names = (0..100).map(|number| format!("s{number}"));
+    let services = names.map(|name| service(&name, Standing::Failing));
+    let page = page_of(services.collect()).await;
+    in_order(
+        &page,
+        &["<details class=\"services\"><summary>Aiven project paas: <b>100</b> of 100"],
+    );
+    let page = page_of(Vec::new()).await;
+    assert!(!page.contains("<details class=\"services\""));
 }

@@ -131,7 +131,7 @@ async fn a_shutdown_ends_by_its_deadline() {
 #[tokio::test]
 async fn a_connection_that_sends_no_request_is_closed() {
     let limits = Limits {
-        idle: Duration::from_millis(50),
+        head: Duration::from_millis(50),
         ..Limits::default()
     };
     let running = Running::start(hello(), Arc::new(()), limits).await;
@@ -140,6 +140,58 @@ async fn a_connection_that_sends_no_request_is_closed() {
     halting.write_all(b"GET / HTTP/1.1\r\nHos").await.unwrap();
     assert_eq!(rest(&mut silent).await, "");
     assert!(!rest(&mut halting).await.contains("200 OK"));
+    assert_eq!(running.stop().await, Drained::Clean);
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_longer_after_its_first_request() {
+    let limits = Limits {
+        head: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let running = Running::start(hello(), Arc::new(()), limits).await;
+    let mut lasting = running.connect().await;
+    let answer = async |stream: &mut TcpStream| {
+        stream.write_all(REQUEST).await.unwrap();
+        let mut text = Vec::new();
+        while !text.ends_with(b"127.0.0.1") {
+            let read = stream.read_buf(&mut text);
+            assert_ne!(timeout(PATIENCE, read).await.unwrap().unwrap(), 0);
+        }
+    };
+    answer(&mut lasting).await;
+    // One that came later and was silent is gone, the other is still there.
+    let mut silent = running.connect().await;
+    assert_eq!(rest(&mut silent).await, "");
+    answer(&mut lasting).await;
+
+    let limits = Limits {
+        idle: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let running = Running::start(hello(), Arc::new(()), limits).await;
+    let mut idle = running.connect().await;
+    answer(&mut idle).await;
+    assert_eq!(rest(&mut idle).await, "");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_broken_off() {
+    let endless = || async {
+        let parts = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("x"));
+        Body::from_stream(parts)
+    };
+    let limits = Limits {
+        answer: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let running =
+        Running::start(Router::new().route("/", get(endless)), Arc::new(()), limits).await;
+    let mut client = running.connect().await;
+    client.write_all(REQUEST).await.unwrap();
+    let answer = rest(&mut client).await;
+    // It lacks the last chunk, so the client knows.
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && !answer.ends_with("0\r\n\r\n"));
     assert_eq!(running.stop().await, Drained::Clean);
 }
 
