@@ -2,6 +2,7 @@
 
 mod known;
 mod rounds;
+mod shown;
 mod status;
 
 use std::collections::BTreeMap;
@@ -274,6 +275,13 @@ impl Discovery {
     #[must_use]
     pub fn status(&self) -> DiscoveryStatus {
         lock(&self.known).status(&self.targets)
+    }
+
+    /// The same in words, for a page that people look at: the services that are to be discovered, and what is wrong
+    /// with them.
+    #[must_use]
+    pub fn shown_status(&self) -> prom_model::target::DiscoveryStatus {
+        shown::shown(&self.name, self.status())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Targets: as discovery publishes them, and as scraping finds them.
+//! Targets: as discovery publishes them, and as scraping finds them; and how both are doing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -148,4 +148,59 @@ pub struct PoolStatus {
 pub trait TargetStatuses: Send + Sync {
     /// Every pool, in the order of the configuration. Jobs without a target are among them.
     fn pools(&self) -> Vec<PoolStatus>;
+}
+
+/// How one discovery is doing, for people. Its texts are whatever the discovery was told: hostile until escaped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiscoveryStatus {
+    /// Which discovery, such as `Aiven project paas-cf-prod`.
+    pub name: String,
+    /// How many targets it knows.
+    pub targets: usize,
+    /// When it last succeeded, in milliseconds since the Unix epoch; `None` before the first time.
+    pub last_success_ms: Option<i64>,
+    /// Why its last attempt failed; empty where it succeeded.
+    pub last_error: String,
+    /// The services that are to be discovered, in the order of their names; may be empty.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// How a service that is to be discovered is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceStatus {
+    /// The service's name.
+    pub name: String,
+    /// What it is doing, in its operator's word: `RUNNING` for example. Empty where nobody said.
+    pub state: String,
+    /// Whether somebody should look at it.
+    pub standing: Standing,
+    /// How many targets it has.
+    pub targets: usize,
+    /// Its nodes.
+    pub nodes: Vec<NodeStatus>,
+    /// What is wrong, or why there are no targets: a clause each.
+    pub remarks: Vec<String>,
+}
+
+/// What a node of a service is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The node's name.
+    pub name: String,
+    /// What it is doing, in its operator's word: `running`, `syncing_data` and so on.
+    pub state: String,
+    /// Whether that is what a node should be doing.
+    pub standing: Standing,
+}
+
+/// Whether something is as it should be; better ones come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It is.
+    #[default]
+    Well,
+    /// Not at the moment, and nobody need act: it is changing, or off on purpose.
+    Unsettled,
+    /// Something fails.
+    Failing,
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use aiven_discovery::config::{AivenSdConfig, BuildError, BuildOptions};
 use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery, Progress};
@@ -10,9 +9,9 @@ use aiven_discovery::metrics::Metrics as AivenMetrics;
 use aiven_discovery::output::http_sd;
 use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
 use es_scraper::scrape::{ScrapeJob, Scraper};
-use federate_server::http::{DiscoveryStatus, Readiness};
+use federate_server::http::Readiness;
 use prom_model::secret::Secret;
-use prom_model::target::TargetGroup;
+use prom_model::target::{DiscoveryStatus, TargetGroup};
 use prometheus_client::registry::Registry;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::info;
@@ -74,30 +73,10 @@ impl View {
     /// A row for each discovery through Aiven.
     #[must_use]
     pub fn rows(&self) -> Vec<DiscoveryStatus> {
-        self.aiven.iter().map(row).collect()
-    }
-}
-
-fn row(discovery: &AivenDiscovery) -> DiscoveryStatus {
-    let status = discovery.status();
-    let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok();
-    let last_success = status.last_success.and_then(since);
-    let errors = [
-        status.refresh_error,
-        status.catalogue_error,
-        status.credentials_error,
-        status.ca_error,
-    ];
-    DiscoveryStatus {
-        name: format!("Aiven project {}", discovery.name()),
-        targets: discovery
-            .groups()
-            .borrow()
+        self.aiven
             .iter()
-            .map(|group| group.targets.len())
-            .sum(),
-        last_success_ms: last_success.and_then(|since| i64::try_from(since.as_millis()).ok()),
-        last_error: errors.into_iter().flatten().collect::<Vec<_>>().join("; "),
+            .map(AivenDiscovery::shown_status)
+            .collect()
     }
 }
 

@@ -23,7 +23,8 @@ pub(super) fn render(html: &mut String, discoveries: &[DiscoveryStatus], now_ms:
     );
     for discovery in discoveries {
         let (class, word) = match (&*discovery.last_error, discovery.last_success_ms) {
-            ("", None) => ("unknown", "pending"),
+            ("", None) if discovery.targets == 0 => ("unknown", "pending"),
+            ("", None) => ("unknown", "restored"),
             ("", Some(_)) => ("up", "ok"),
             _ => ("down", "failing"),
         };
