@@ -25,6 +25,11 @@ impl ProjectAccess {
         changed
     }
 
+    /// Whether there are credentials.
+    pub(crate) fn has_basic_auth(&self) -> bool {
+        self.basic_auth.load().is_some()
+    }
+
     /// Uses the credentials of `other`.
     pub(crate) fn take_over(&self, other: &Self) {
         self.basic_auth.store(other.basic_auth.load_full());

@@ -49,7 +49,7 @@ pub trait AivenApi: Send + Sync {
     ) -> Result<IntegrationOutcome, ApiError>;
 
     /// User and password that the nodes of integrated services ask for, `None` where the endpoint
-    /// has none.
+    /// has none. Once there were some, discovery takes `None` for a failure.
     ///
     /// # Errors
     /// [`ApiError`]

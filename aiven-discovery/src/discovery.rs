@@ -176,11 +176,18 @@ impl Discoverer {
     /// targets stay while the API can't be asked. A state file is then not read.
     #[must_use]
     pub fn succeeding(self, former: &Discovery) -> Self {
-        let last = lock(&former.known).last_known(&self.settings.targets.project);
-        if let Some(last) = last {
-            self.known().restore(last);
+        let same_endpoint = former.targets.endpoint_id == self.settings.targets.endpoint_id;
+        {
+            let former = lock(&former.known);
+            let mut known = self.known();
+            if let Some(last) = former.last_known(&self.settings.targets.project) {
+                known.restore(last);
+            }
+            if same_endpoint {
+                known.believe(&former);
+            }
         }
-        if former.targets.endpoint_id == self.settings.targets.endpoint_id {
+        if same_endpoint {
             self.access.take_over(&former.access);
         }
         self.publish();

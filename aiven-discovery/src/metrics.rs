@@ -31,6 +31,8 @@ struct Inner {
     lookup_failures: Counter,
     integration_requests: Counter,
     integration_failures: Counter,
+    credential_readings: Counter,
+    credential_reading_failures: Counter,
     target_writes: Counter,
     target_write_failures: Counter,
     state_writes: Counter,
@@ -90,6 +92,8 @@ impl Default for Metrics {
             lookup_failures: Counter::default(),
             integration_requests: Counter::default(),
             integration_failures: Counter::default(),
+            credential_readings: Counter::default(),
+            credential_reading_failures: Counter::default(),
             target_writes: Counter::default(),
             target_write_failures: Counter::default(),
             state_writes: Counter::default(),
@@ -140,6 +144,16 @@ impl Metrics {
             "integration_failures",
             "Attempts to enable the Prometheus integration of a service that failed",
             &inner.integration_failures,
+        );
+        counter(
+            "credential_readings",
+            "Readings of the endpoint's credentials",
+            &inner.credential_readings,
+        );
+        counter(
+            "credential_reading_failures",
+            "Readings of the endpoint's credentials that failed or no longer found any",
+            &inner.credential_reading_failures,
         );
         counter(
             "state_writes",
@@ -281,6 +295,14 @@ impl Metrics {
         count(
             &self.0.integration_requests,
             &self.0.integration_failures,
+            succeeded,
+        );
+    }
+
+    pub(crate) fn count_credential_reading(&self, succeeded: bool) {
+        count(
+            &self.0.credential_readings,
+            &self.0.credential_reading_failures,
             succeeded,
         );
     }

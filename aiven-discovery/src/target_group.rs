@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use prom_model::label::LabelSet;
 use prom_model::target::TargetGroup;
 
-use crate::api::Service;
+use crate::api::{Integration, Service};
 use crate::catalogue::Listing;
 
 /// The port of a node's Prometheus endpoint where Aiven doesn't say.
@@ -94,14 +94,7 @@ impl TargetSettings {
         if service.state == crate::api::ServiceState::PowerOff {
             return Err(NoTargets::PoweredOff);
         }
-        let mut ours = service
-            .prometheus_integrations
-            .iter()
-            .filter(|integration| match &self.endpoint_id {
-                Some(id) => integration.endpoint_id.as_ref() == Some(id),
-                None => true,
-            })
-            .peekable();
+        let mut ours = self.integrations(service).peekable();
         if ours.peek().is_none() {
             return Err(NoTargets::NotIntegrated);
         }
@@ -121,6 +114,20 @@ impl TargetSettings {
             host: host.clone(),
             port: port.unwrap_or(DEFAULT_PORT),
         })
+    }
+
+    /// The integrations of `service` with the endpoint, disabled ones too.
+    pub(crate) fn integrations<'a>(
+        &'a self,
+        service: &'a Service,
+    ) -> impl Iterator<Item = &'a Integration> {
+        service
+            .prometheus_integrations
+            .iter()
+            .filter(|integration| match &self.endpoint_id {
+                Some(id) => integration.endpoint_id.as_ref() == Some(id),
+                None => true,
+            })
     }
 
     /// The name of the group of `service`.

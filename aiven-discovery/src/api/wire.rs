@@ -90,9 +90,10 @@ pub(super) fn endpoint(body: &[u8]) -> Result<Option<BasicAuth>, ApiError> {
         .ok_or_else(|| nonsense("there is no service_integration_endpoint"))?
         .user_config
         .ok_or_else(|| nonsense("the endpoint has no user_config"))?;
+    let told = |text: Option<String>| text.filter(|text| !text.is_empty());
     match (
-        user_config.basic_auth_username,
-        user_config.basic_auth_password,
+        told(user_config.basic_auth_username),
+        told(user_config.basic_auth_password),
     ) {
         (Some(username), Some(password)) => Ok(Some(BasicAuth {
             username,

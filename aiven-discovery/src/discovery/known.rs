@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use prom_model::target::{Access, TargetGroup};
 use tokio::time::Instant;
@@ -19,6 +19,10 @@ use crate::state::LastKnown;
 use crate::target_group::{NoTargets, TargetSettings, target_groups};
 
 use super::{DiscoveryStatus, Progress, ServiceStatus};
+
+/// How long an integration that Aiven has confirmed is believed while the service list doesn't show it; then Aiven is
+/// asked for it again, which is how a list that lags even more costs no targets.
+const BELIEVED: Duration = Duration::from_secs(600);
 
 /// The last good answer of each source. A failure changes none of them.
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ pub(crate) struct Known {
     pub(super) ca_health: Health,
     pub(super) dns_health: BTreeMap<String, Health>,
     pub(super) integration: BTreeMap<String, IntegrationTrouble>,
+    /// Services whose integration Aiven has confirmed, and the service list doesn't show yet: until when that is believed.
+    believed: BTreeMap<String, Instant>,
 }
 
 /// A service whose integration fails.
@@ -131,10 +137,17 @@ impl Known {
     /// Takes over a list that was read.
     ///
     /// A listed service that can't be understood stays as it was known. Where not even its name can
-    /// be read any service missing from the list may be it, so that none goes.
-    pub(super) fn replace_services(&mut self, list: ServiceList) {
+    /// be read any service missing from the list may be it, so that none goes. A list that is older than an integration
+    /// doesn't undo it.
+    pub(super) fn replace_services(&mut self, list: ServiceList, settings: &TargetSettings) {
         let mut services: BTreeMap<String, Service> = BTreeMap::new();
-        for service in list.services {
+        for mut service in list.services {
+            if settings.integrations(&service).next().is_some() {
+                self.believed.remove(&service.name);
+            } else if self.believed.contains_key(&service.name) {
+                let endpoint_id = settings.endpoint_id.clone();
+                service.prometheus_integrations.push(enabled(endpoint_id));
+            }
             services.entry(service.name.clone()).or_insert(service);
         }
         let nameless = list.malformed.iter().any(|item| item.name.is_none());
@@ -170,15 +183,24 @@ impl Known {
         self.access.retain(|name, _| kept.contains(name.as_str()));
         self.integration
             .retain(|name, _| kept.contains(name.as_str()));
+        self.believed.retain(|name, _| kept.contains(name.as_str()));
         let has_nodes = |name: &str| kept.contains(name) && !powered_off.contains(name);
         self.dns_health.retain(|name, _| has_nodes(name));
         self.addresses.retain(|name, _| has_nodes(name));
     }
 
-    /// Services that lack the integration, have nodes to be integrated, and may be tried now.
+    /// Services that lack the integration, or have been believed to have it for long enough; that have nodes to be
+    /// integrated, and may be tried now.
     pub(super) fn to_integrate(&self, settings: &TargetSettings, now: Instant) -> Vec<String> {
         self.wanted(settings)
-            .filter(|service| settings.metrics_endpoint(service) == Err(NoTargets::NotIntegrated))
+            .filter(|service| match settings.metrics_endpoint(service) {
+                Err(NoTargets::NotIntegrated) => true,
+                Err(NoTargets::PoweredOff) => false,
+                _ => {
+                    let believed = self.believed.get(&service.name);
+                    believed.is_some_and(|until| *until <= now)
+                }
+            })
             .filter(|service| {
                 let trouble = self.integration.get(&service.name);
                 trouble.is_none_or(|trouble| trouble.not_before <= now)
@@ -187,16 +209,39 @@ impl Known {
             .collect()
     }
 
-    /// Aiven has integrated `service`, which the next list will say as well.
-    pub(super) fn integrated(&mut self, service: &str, endpoint_id: &str) {
+    /// Aiven has integrated `service`, which one of the next lists will say as well.
+    pub(super) fn integrated(&mut self, service: &str, endpoint_id: &str, now: Instant) {
         self.integration.remove(service);
-        let services = self.services.iter_mut().flatten();
-        for known in services.filter(|known| known.name == service) {
-            known.prometheus_integrations.push(Integration {
-                endpoint_id: Some(endpoint_id.to_owned()),
-                disabled: false,
-            });
+        let integration = enabled(Some(endpoint_id.to_owned()));
+        if let Some(known) = self.service_mut(service) {
+            let integrations = &mut known.prometheus_integrations;
+            if !integrations.contains(&integration) {
+                integrations.push(integration);
+            }
+            self.believed.insert(service.to_owned(), now + BELIEVED);
         }
+    }
+
+    /// Aiven refuses to integrate `service`; whether it was believed to be integrated.
+    pub(super) fn not_integrated(&mut self, service: &str, endpoint_id: &str) -> bool {
+        let believed = self.believed.remove(service).is_some();
+        if believed && let Some(known) = self.service_mut(service) {
+            let integration = enabled(Some(endpoint_id.to_owned()));
+            known
+                .prometheus_integrations
+                .retain(|known| *known != integration);
+        }
+        believed
+    }
+
+    /// Believes what `former`, of the same endpoint, believes.
+    pub(super) fn believe(&mut self, former: &Self) {
+        self.believed.clone_from(&former.believed);
+    }
+
+    fn service_mut(&mut self, name: &str) -> Option<&mut Service> {
+        let mut services = self.services.iter_mut().flatten();
+        services.find(|service| service.name == name)
     }
 
     /// The integrated services, whether they have a host name yet or not.
@@ -339,5 +384,12 @@ impl Known {
             let listing = self.listing.as_ref();
             listing.is_some_and(|listing| settings.is_wanted(service, listing).is_ok())
         })
+    }
+}
+
+const fn enabled(endpoint_id: Option<String>) -> Integration {
+    Integration {
+        endpoint_id,
+        disabled: false,
     }
 }

@@ -114,7 +114,7 @@ impl Discoverer {
                     .set_last_success(discovery, since_epoch.as_secs_f64());
                 self.metrics.count_malformed_services(list.malformed.len());
                 known.report_malformed(discovery, &list.malformed);
-                known.replace_services(list);
+                known.replace_services(list, targets);
                 self.signals.answered.notify_one();
                 Ok(())
             }
@@ -191,11 +191,19 @@ impl Discoverer {
                     if outcome == IntegrationOutcome::Created {
                         info!(discovery = %self.settings.name, service, "enabled the prometheus integration");
                     }
-                    self.known().integrated(&service, endpoint_id);
+                    self.known()
+                        .integrated(&service, endpoint_id, Instant::now());
                     self.signals.resolve.notify_one();
                 }
                 Err(error) => {
                     self.integration_failed(&service, &error);
+                    let refused = matches!(
+                        error,
+                        ApiError::NotFound { .. } | ApiError::UnexpectedStatus { .. }
+                    );
+                    if refused && self.known().not_integrated(&service, endpoint_id) {
+                        self.publish();
+                    }
                     asked = asked.max(error.retry_after());
                     in_a_row = if error.is_transient() {
                         in_a_row + 1
@@ -361,10 +369,20 @@ impl Discoverer {
             }
         };
         let (credentials, ca) = tokio::join!(credentials, self.api.project_ca());
+        // Nodes that ask for no password don't mind one; those that do have not stopped because Aiven shows none.
+        let credentials = match credentials {
+            Some(Ok(None)) if self.access.has_basic_auth() => Some(Err(ApiError::Nonsense {
+                reason: "the endpoint has no credentials, where it had some".to_owned(),
+            })),
+            credentials => credentials,
+        };
         let discovery = self.settings.name.as_str();
         let mut known = self.known();
         let mut changed = false;
         let mut error = None;
+        if let Some(credentials) = &credentials {
+            self.metrics.count_credential_reading(credentials.is_ok());
+        }
         match credentials {
             Some(Ok(credentials)) => {
                 changed = self.access.set_basic_auth(credentials);
@@ -375,7 +393,10 @@ impl Discoverer {
             Some(Err(failure)) => {
                 if known.credentials_health.failed(&failure) {
                     let error = with_causes(&failure);
-                    warn!(discovery, error, "the endpoint's credentials can't be read");
+                    warn!(
+                        discovery,
+                        error, "the endpoint's credentials can't be read; the last ones stay"
+                    );
                 }
                 error = Some(failure);
             }

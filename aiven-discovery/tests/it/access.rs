@@ -82,11 +82,29 @@ async fn credentials_stay_while_they_cannot_be_read() {
         status.credentials_error.as_deref(),
         Some("aiven's api is unreachable: connection refused")
     );
+    // An endpoint that had credentials and shows none is no better.
     fake.world().credentials = Ok(None);
     fake.world().ca = Ok("another ca".to_owned());
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!(access.basic_auth(), None);
+    assert_eq!(access.basic_auth().as_deref(), Some(&auth("first")));
     assert_eq!(access.server_identity().unwrap().ca_pem, "another ca");
+    let status = running.discovery.status();
+    assert_eq!(
+        status.credentials_error.as_deref(),
+        Some("aiven's answer makes no sense: the endpoint has no credentials, where it had some")
+    );
+    fake.world().credentials = Ok(Some(auth("second")));
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(access.basic_auth().as_deref(), Some(&auth("second")));
+    assert_eq!(running.discovery.status().credentials_error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_without_credentials_from_the_first_is_none_to_complain_of() {
+    let fake = Fake::new();
+    fake.world().credentials = Ok(None);
+    let running = running(&fake).await;
+    assert_eq!(access(&running).basic_auth(), None);
     assert_eq!(running.discovery.status().credentials_error, None);
 }
 

@@ -67,7 +67,7 @@ async fn changes_are_logged_and_repeats_are_not() {
         log.take(),
         [
             r#"WARN lookups fail; the last addresses stay discovery="test" count=1 services="a" error="no addresses""#,
-            r#"WARN the endpoint's credentials can't be read discovery="test" error="aiven's api is unreachable: connection refused""#,
+            r#"WARN the endpoint's credentials can't be read; the last ones stay discovery="test" error="aiven's api is unreachable: connection refused""#,
             r#"WARN the service list can't be read; the targets stay discovery="test" error="aiven's api is unreachable: connection refused""#,
         ]
     );

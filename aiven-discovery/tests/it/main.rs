@@ -15,6 +15,8 @@ mod api;
 mod discovery;
 /// Files: target files, catalogues, state.
 mod files;
+/// Integrations that the service list doesn't show yet.
+mod integration;
 /// What is logged, and what isn't.
 mod logs;
 /// The names and values of metrics.

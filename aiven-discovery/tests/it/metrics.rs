@@ -88,9 +88,30 @@ async fn the_metrics_of_this_crate() {
     f("aiven_sd_refresh_failures_total", 0);
     f("aiven_sd_refresh_duration_seconds_count", 1);
     f("aiven_sd_dns_lookups_total", 1);
+    f("aiven_sd_credential_readings_total", 1);
+    f("aiven_sd_credential_reading_failures_total", 0);
     f("aiven_sd_services{config=\"a \\\"job\\\"\"}", 1);
     f("aiven_sd_targets{config=\"a \\\"job\\\"\"}", 2);
     metrics.forget("a \"job\"");
     let shown = text(|registry| metrics.register(registry));
     assert!(!shown.contains("config="), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_no_longer_shown_are_counted() {
+    let fake = Fake::new();
+    let metrics = Metrics::default();
+    let (discoverer, discovery) = fake.discoverer();
+    let running = Running::start((discoverer.with_metrics(metrics.clone()), discovery));
+    running
+        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
+        .await;
+    fake.world().credentials = Ok(None);
+    sleep(Duration::from_secs(601)).await;
+    let shown = text(|registry| metrics.register(registry));
+    let f = |series: &str, want: u64| assert_eq!(value(&shown, series), Some(want), "{shown}");
+    let readings = value(&shown, "aiven_sd_credential_readings_total").unwrap();
+    assert!(readings > 1, "{shown}");
+    // All but the first.
+    f("aiven_sd_credential_reading_failures_total", readings - 1);
 }

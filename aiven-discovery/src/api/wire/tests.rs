@@ -163,6 +163,11 @@ fn credentials_of_an_endpoint() {
     };
     assert_eq!(auth, Ok(Some(want)));
     assert_eq!(f("{}"), Ok(None));
+    assert_eq!(
+        f(r#"{"basic_auth_username": "", "basic_auth_password": null}"#),
+        Ok(None)
+    );
+    assert!(f(r#"{"basic_auth_username": "u", "basic_auth_password": ""}"#).is_err());
     assert!(f("null").is_err());
     assert!(f(r#"{"basic_auth_username": "u"}"#).is_err());
     assert!(endpoint(b"{}").is_err());
