@@ -178,7 +178,7 @@ impl Append<'_> {
                 }
                 pass.accept();
                 self.comments_are_new = false;
-                self.family.known(range);
+                self.known_comments(pass, range);
                 true
             }
             Kind::Forgotten => false,
@@ -215,6 +215,15 @@ impl Append<'_> {
             );
             self.family
                 .describe(body, self.exposition.format, comments, self.sink);
+        } else {
+            self.known_comments(pass, comments);
+        }
+    }
+
+    fn known_comments(&mut self, pass: &Pass<'_, '_>, comments: Range<usize>) {
+        if pass.tells_again() {
+            let Exposition { body, format, .. } = self.exposition;
+            self.family.describe(body, format, comments, self.sink);
         } else {
             self.family.known(comments);
         }

@@ -101,7 +101,8 @@ impl TargetWriter {
             }
             Err(error) => (Counts::default(), Err(error), self.cache.end_all(memory)),
         };
-        if result.is_err() {
+        let failed = result.is_err();
+        if failed {
             // Drops what was appended before the scrape failed.
             sink.begin(time.at_ms);
         }
@@ -109,8 +110,18 @@ impl TargetWriter {
             append_if_newer(sink, *series, Sample::stale());
         }
         let report = report_series(&mut self.report, sink, &self.labels);
+        // A target that exposes a series of its own report doesn't take that away.
+        let release = |sink: &mut dyn TargetSink| {
+            for series in ended.gone.iter().filter(|series| !report.contains(series)) {
+                sink.release(*series);
+            }
+        };
+        if failed {
+            // These never had a sample that anybody could see: the sink need not take them up at all.
+            release(sink);
+        }
         let values = [
-            if result.is_ok() { 1.0 } else { 0.0 },
+            if failed { 0.0 } else { 1.0 },
             took().as_secs_f64(),
             counts.scraped as f64,
             counts.post_relabeling as f64,
@@ -120,9 +131,8 @@ impl TargetWriter {
             append_if_newer(sink, *series, Sample::new(value));
         }
         sink.commit();
-        // A target that exposes a series of its own report doesn't take that away.
-        for series in ended.gone.iter().filter(|series| !report.contains(series)) {
-            sink.release(*series);
+        if !failed {
+            release(sink);
         }
         (counts, result)
     }

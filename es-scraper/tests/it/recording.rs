@@ -1,6 +1,6 @@
 //! A sink that keeps what is committed, line by line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -25,6 +25,9 @@ struct State {
     series: HashMap<LabelSet, (i64, f64)>,
     families: BTreeMap<String, Metadata>,
     members: BTreeMap<String, String>,
+    /// Series that were resolved and not released.
+    held: HashSet<LabelSet>,
+    resolved: usize,
     open: usize,
 }
 
@@ -55,6 +58,16 @@ impl Recording {
     /// Family of each series that has one.
     pub(crate) fn members(&self) -> BTreeMap<String, String> {
         self.state().members.clone()
+    }
+
+    /// How many series were resolved and not released; all writers count as one.
+    pub(crate) fn held(&self) -> usize {
+        self.state().held.len()
+    }
+
+    /// How often a series was resolved.
+    pub(crate) fn resolved(&self) -> usize {
+        self.state().resolved
     }
 
     /// The latest value of the series shown as `series`; a NaN where it is stale.
@@ -109,7 +122,8 @@ impl Sink for Recording {
             recording: self.clone(),
             target: labels,
             series: Vec::new(),
-            released: Vec::new(),
+            places: HashMap::new(),
+            released: HashSet::new(),
             families: Vec::new(),
             begun: None,
             at_ms: 0,
@@ -121,7 +135,8 @@ struct Writer {
     recording: Recording,
     target: Arc<LabelSet>,
     series: Vec<LabelSet>,
-    released: Vec<SeriesRef>,
+    places: HashMap<LabelSet, SeriesRef>,
+    released: HashSet<SeriesRef>,
     families: Vec<String>,
     begun: Option<HashMap<LabelSet, (i64, f64)>>,
     at_ms: i64,
@@ -134,13 +149,15 @@ impl TargetSink for Writer {
             let mut state = self.recording.state();
             state.members.insert(labels.to_string(), family);
         }
-        let known = self.series.iter().position(|have| have == labels);
-        let place = known.unwrap_or_else(|| {
+        let mut state = self.recording.state();
+        state.resolved += 1;
+        state.held.insert(labels.clone());
+        let next = SeriesRef(u32::try_from(self.series.len()).unwrap());
+        let series = *self.places.entry(labels.clone()).or_insert(next);
+        if series == next {
             self.series.push(labels.clone());
-            self.series.len() - 1
-        });
-        let series = SeriesRef(u32::try_from(place).unwrap());
-        self.released.retain(|released| *released != series);
+        }
+        self.released.remove(&series);
         series
     }
 
@@ -200,11 +217,9 @@ impl TargetSink for Writer {
     }
 
     fn release(&mut self, series: SeriesRef) {
-        assert!(
-            !self.released.contains(&series),
-            "a series is released twice"
-        );
-        self.released.push(series);
+        assert!(self.released.insert(series), "a series is released twice");
+        let labels = &self.series[series.0 as usize];
+        self.recording.state().held.remove(labels);
     }
 }
 

@@ -254,6 +254,32 @@ async fn more_targets_than_the_limit_are_all_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_always_fails_holds_little() {
+    let transport = Scripted::new();
+    let job = Job::scripted(INTERVAL, &transport);
+    transport.set("h:1", body(1));
+    job.apply();
+    job.discover(&["h:1"]);
+    sleep(INTERVAL).await;
+    let held = job.recording.held();
+    for round in 0..3 {
+        let series = (0..10_000).map(|n| format!("x{{n=\"{n}\",round=\"{round}\"}} 1\n"));
+        let garbage = format!("{}bad{{ 1\n", series.collect::<String>());
+        transport.set("h:1", Script::Body(garbage));
+        sleep(INTERVAL).await;
+        assert_eq!(job.health("h:1"), Some(TargetHealth::Down));
+        let held_now = job.recording.held();
+        assert!(held_now < held + 5000, "{round}: {held_now}");
+    }
+    let resolved = job.recording.resolved();
+    transport.set("h:1", body(2));
+    sleep(INTERVAL).await;
+    assert_eq!(job.health("h:1"), Some(TargetHealth::Up));
+    assert_eq!(job.recording.held(), held);
+    assert_eq!(job.recording.resolved(), resolved);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_state_of_targets_is_told() {
     let transport = Scripted::new();
     let mut job = Job::scripted(INTERVAL, &transport);

@@ -1,5 +1,7 @@
 //! What sequences of bodies leave in the sink.
 
+mod failures;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use prom_model::metadata::{Metadata, MetricType};
@@ -529,49 +531,6 @@ fn open_metrics_bodies_are_known_again() {
     }
     let text = target.write(Ok(body.trim_end_matches("# EOF\n")));
     assert!(text.contains("up 0 [2.0, 2.0, 0.0]\n"), "{text}");
-}
-
-#[test]
-fn a_cache_does_not_grow_with_what_fails() {
-    let mut target = Scraped::new(SampleRules {
-        label_value_length_limit: 100,
-        ..SampleRules::default()
-    });
-    target.write(Ok("a 1\n"));
-    let long = "x".repeat(101);
-    for round in 0..20 {
-        let mut body = String::new();
-        for series in 0..200 {
-            body.push_str(&format!("s{{round=\"{round}\",n=\"{series}\"}} 1\n"));
-        }
-        body.push_str(&format!("s{{x=\"{long}\"}} 1\n"));
-        let text = target.write(Ok(&body));
-        assert!(text.contains("up 0"), "{text}");
-        assert!(
-            target.writer.cache.len() <= 1002,
-            "{}",
-            target.writer.cache.len()
-        );
-    }
-    // It was forgotten, too.
-    target.scrape("a 1\n", "a{job=\"j\"} 1\nup 1 [1.0, 1.0, 1.0]\n");
-    assert_eq!(target.writer.cache.len(), 1);
-}
-
-#[test]
-fn a_large_body_that_always_fails_is_added_once() {
-    let mut target = Scraped::new(SampleRules {
-        sample_limit: 1500,
-        ..SampleRules::default()
-    });
-    let body: String = (0..2000).map(|n| format!("s{{n=\"{n}\"}} 1\n")).collect();
-    for added in ["1500.0", "0.0", "0.0"] {
-        let text = target.write(Ok(&body));
-        assert_eq!(
-            text,
-            format!("up 0 [2000.0, 2000.0, {added}]\nsample limit exceeded\n")
-        );
-    }
 }
 
 /// What a scrape does by the rules, without remembering anything but which series were there.
