@@ -223,6 +223,51 @@ async fn an_answer_cut_short_by_the_caller_is_not_taken_for_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_status_is_told_without_waiting_for_the_body() {
+    const HANGS: &str = "HTTP/1.1 500 Oh no\r\nContent-Length: 8\r\n\r\nsorr";
+    let server = Server::start(&[&[HANGS, ""], &[OK]]).await;
+    let mut client = Client::new(&server.address, "http", &HttpSettings::default());
+    assert_eq!(
+        client.error().await,
+        "server returned HTTP status 500 Internal Server Error"
+    );
+    client.scrape().await.unwrap();
+    assert_eq!(client.text(), "a 1\n");
+    assert_eq!(server.connections(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_short_body_of_another_status() {
+    const SHORT: &str = "HTTP/1.1 503 Later\r\nContent-Length: 5\r\n\r\nlater";
+    const CHUNKS: &str =
+        "HTTP/1.1 503 Later\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlater\r\n0\r\n\r\n";
+    const EMPTY: &str = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::start(&[&[SHORT, CHUNKS, EMPTY, OK]]).await;
+    let mut client = Client::new(&server.address, "http", &HttpSettings::default());
+    for _ in 0..3 {
+        assert_eq!(
+            client.error().await,
+            "server returned HTTP status 503 Service Unavailable"
+        );
+    }
+    client.scrape().await.unwrap();
+    assert_eq!(server.connections(), [1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_long_body_of_another_status_costs_the_connection() {
+    let body = "x".repeat(100_000);
+    let length = body.len();
+    let long = format!("HTTP/1.1 500 Oh no\r\nContent-Length: {length}\r\n\r\n{body}");
+    let answers: &'static [&'static str] = vec![&*long.leak()].leak();
+    let server = Server::start(vec![answers, &[OK]].leak()).await;
+    let mut client = Client::new(&server.address, "http", &HttpSettings::default());
+    client.error().await;
+    client.scrape().await.unwrap();
+    assert_eq!(server.connections(), [1, 2]);
+}
+
+#[tokio::test]
 async fn what_is_no_http_is_told() {
     let server = Server::start(&[&["SSH-2.0-OpenSSH_9.2\r\n\r\n"]]).await;
     let mut client = Client::new(&server.address, "http", &HttpSettings::default());

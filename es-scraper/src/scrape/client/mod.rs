@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
     USER_AGENT,
@@ -186,9 +187,15 @@ impl Transport for HttpTransport {
 struct HttpScrape {
     settings: Arc<Settings>,
     /// The connection of the last scrape, if another one may follow on it.
-    kept: Option<Connection>,
+    kept: Option<Kept>,
     /// Whom the target's certificate had to name last time, so that it isn't worked out anew.
     identity: Option<(Arc<ServerIdentity>, TlsPeer)>,
+}
+
+struct Kept {
+    connection: Connection,
+    /// The body of the last answer, where nobody wanted to know it.
+    unread: Option<Incoming>,
 }
 
 #[async_trait]
@@ -226,14 +233,12 @@ impl Scrape for HttpScrape {
             }
             if answer.status() != StatusCode::OK {
                 let status = answer.status();
-                // So that the connection can be kept; what the body says is nobody's business.
-                if drain(&mut connection, answer).await {
-                    self.keep(connection, redirected.is_none());
-                }
+                // What the body says is nobody's business, and it may never end.
+                self.keep(connection, Some(answer.into_body()), redirected.is_none());
                 return Err(ScrapeError::Status(status));
             }
             let answer = receive(&mut connection, answer, body_limit, body).await?;
-            self.keep(connection, redirected.is_none());
+            self.keep(connection, None, redirected.is_none());
             return Ok(answer);
         }
         Err(ScrapeError::TooManyRedirects(MAX_REDIRECTS))
@@ -340,7 +345,11 @@ impl HttpScrape {
     ) -> Result<(Connection, Response<Incoming>), ScrapeError> {
         // While a request is under way no connection is kept: an answer cut short must not be
         // taken for that of the next one.
-        if let Some(mut connection) = self.kept.take()
+        if let Some(Kept {
+            mut connection,
+            unread,
+        }) = self.kept.take()
+            && finish(&mut connection, unread).await
             && connection.serves(&peer).await
         {
             match connection.send(request.clone()).await {
@@ -355,8 +364,8 @@ impl HttpScrape {
         Ok((connection, answer.map_err(|error| http_error(&error))?))
     }
 
-    fn keep(&mut self, connection: Connection, is_target: bool) {
-        self.kept = Some(connection).filter(|_| is_target);
+    fn keep(&mut self, connection: Connection, unread: Option<Incoming>, is_target: bool) {
+        self.kept = is_target.then_some(Kept { connection, unread });
     }
 }
 
@@ -408,19 +417,20 @@ async fn receive(
     })
 }
 
-/// Reads over a short body; whether it was one.
-async fn drain(connection: &mut Connection, answer: Response<Incoming>) -> bool {
+/// Reads over a body that has had the time since the last scrape to come; whether it is a short one, and at its end.
+async fn finish(connection: &mut Connection, unread: Option<Incoming>) -> bool {
     const MOST: usize = 64 * 1024;
-    let mut stream = answer.into_body();
+    let Some(mut stream) = unread else {
+        return true;
+    };
     let mut len = 0;
-    while let Some(data) = connection.next_data(&mut stream).await {
-        let Ok(data) = data else { return false };
-        len += data.len();
-        if len > MOST {
-            return false;
+    loop {
+        match poll_immediate(connection.next_data(&mut stream)).await {
+            Some(None) => return true,
+            Some(Some(Ok(data))) if len + data.len() <= MOST => len += data.len(),
+            _ => return false,
         }
     }
-    true
 }
 
 #[cfg(test)]
