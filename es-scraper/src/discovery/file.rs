@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use super::format::{self, Format, FormatError};
 use super::glob::{self, Matches};
-use super::{DiscoveryMetrics, Groups};
+use super::{DiscoveryMetrics, Found, Groups};
 use crate::config::FileSdConfig;
 
 const FILEPATH_LABEL: &str = "__meta_filepath";
@@ -73,7 +73,7 @@ impl From<&FileSdConfig> for FileConfig {
 /// Publishes the groups of the files that `config` names for as long as it runs.
 pub(super) async fn run(
     config: FileConfig,
-    groups: watch::Sender<Option<Groups>>,
+    groups: watch::Sender<Found>,
     metrics: DiscoveryMetrics,
 ) {
     let refresh_interval = config.refresh_interval.max(LOOK_INTERVAL);
@@ -98,8 +98,11 @@ pub(super) async fn run(
             return;
         };
         files = returned;
-        if looked == Looked::News || groups.borrow().is_none() {
-            groups.send_replace(Some(files.groups()));
+        let first_success = groups.borrow().groups().is_none() && files.any_good();
+        if looked == Looked::News || first_success {
+            groups.send_replace(Found::Groups(files.groups()));
+        } else {
+            groups.send_if_modified(Found::fail);
         }
     }
 }
@@ -201,6 +204,12 @@ impl Files {
     fn groups(&self) -> Groups {
         let groups = self.files.values().flat_map(|file| &file.groups);
         Arc::new(groups.cloned().collect())
+    }
+
+    /// Whether anything can be read, or there is nothing to be read.
+    fn any_good(&self) -> bool {
+        let mut files = self.files.values();
+        files.len() == 0 || files.any(|file| file.problem.is_none())
     }
 
     fn look(&mut self, read: Read) -> Looked {

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::file::with_causes;
 use super::format::{self, Format, FormatError};
-use super::{DiscoveryMetrics, Groups};
+use super::{DiscoveryMetrics, Found};
 use crate::config::HttpSdConfig;
 use crate::scrape::{Fetched, Fetcher, ScrapeError, TlsSettings};
 use crate::target::{Endpoint, EndpointError};
@@ -143,11 +143,7 @@ impl HttpDiscovery {
     }
 
     /// Publishes what the server answers for as long as it runs.
-    pub(super) async fn run(
-        self,
-        groups: watch::Sender<Option<Groups>>,
-        metrics: DiscoveryMetrics,
-    ) {
+    pub(super) async fn run(self, groups: watch::Sender<Found>, metrics: DiscoveryMetrics) {
         let url = &*self.shown_url;
         let mut failures = 0;
         let mut logged = String::new();
@@ -170,11 +166,7 @@ impl HttpDiscovery {
                         warn!(url, error, "http_sd keeps its last good targets");
                         logged = error;
                     }
-                    groups.send_if_modified(|groups| {
-                        let first = groups.is_none();
-                        groups.get_or_insert_default();
-                        first
-                    });
+                    groups.send_if_modified(Found::fail);
                 }
             }
             let pause = match failures {
@@ -201,11 +193,11 @@ impl HttpDiscovery {
     }
 }
 
-fn publish(groups: &watch::Sender<Option<Groups>>, found: Vec<TargetGroup>) {
+fn publish(groups: &watch::Sender<Found>, found: Vec<TargetGroup>) {
     groups.send_if_modified(|published| {
-        let news = published.as_deref() != Some(&found);
+        let news = published.groups().map(|groups| &**groups) != Some(&found);
         if news {
-            *published = Some(Arc::new(found));
+            *published = Found::Groups(Arc::new(found));
         }
         news
     });

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use super::{DiscoveryMetrics, Groups, Task};
+use super::{DiscoveryMetrics, Found, Groups, InputProgress, Task};
 
 /// How long the first publication waits for inputs that have not been asked yet, so that a job that is
 /// configured anew does not lose the targets of a slow input for a moment.
@@ -20,14 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Plan {
     pub(super) job: Arc<str>,
     pub(super) static_groups: Vec<TargetGroup>,
-    pub(super) inputs: Vec<watch::Receiver<Option<Groups>>>,
+    pub(super) inputs: Vec<watch::Receiver<Found>>,
     pub(super) external: Vec<watch::Receiver<Groups>>,
 }
 
-/// Publishes to `groups` what the inputs have, after `predecessor`, which publishes there too, has ended.
+/// Publishes to `groups` what the inputs have, and to `progress` how far they are, after `predecessor`, which publishes there too, has ended.
 pub(super) async fn run(
     mut plan: Plan,
     groups: watch::Sender<Groups>,
+    progress: watch::Sender<InputProgress>,
     predecessor: Option<Task>,
     metrics: DiscoveryMetrics,
 ) {
@@ -36,7 +37,7 @@ pub(super) async fn run(
     }
     let asked = plan.inputs.iter_mut().map(|input| async {
         // One that has ended answers nothing more.
-        drop(input.wait_for(Option::is_some).await);
+        drop(input.wait_for(|found| !found.is_waiting()).await);
     });
     if timeout(PATIENCE, join_all(asked)).await.is_err() {
         debug!("not every input has answered yet");
@@ -55,6 +56,7 @@ pub(super) async fn run(
             // Told of once even if there are none: that too is an answer.
             news || std::mem::take(&mut first)
         });
+        progress.send_replace(plan.progress());
         plan.changed().await;
     }
 }
@@ -67,7 +69,8 @@ impl Plan {
             groups.extend(
                 input
                     .borrow_and_update()
-                    .iter()
+                    .groups()
+                    .into_iter()
                     .flat_map(|found| found.iter().cloned()),
             );
         }
@@ -75,6 +78,19 @@ impl Plan {
             groups.extend(input.borrow_and_update().iter().cloned());
         }
         Arc::new(groups)
+    }
+
+    fn progress(&self) -> InputProgress {
+        let mut progress = InputProgress {
+            inputs: self.inputs.len(),
+            ..InputProgress::default()
+        };
+        for input in &self.inputs {
+            let found = input.borrow();
+            progress.tried += usize::from(!found.is_waiting());
+            progress.succeeded += usize::from(found.groups().is_some());
+        }
+        progress
     }
 
     /// Returns once any input has news; never where all of them have ended.

@@ -117,6 +117,53 @@ pub struct JobGroups {
     /// Its groups: static ones first, then those of files, HTTP and elsewhere, each in the order of the
     /// configuration. Empty, and not yet changed, until each input has been asked once.
     pub groups: watch::Receiver<Groups>,
+    /// How far its files and HTTP servers have come. It starts anew with each configuration, and never goes back.
+    pub progress: watch::Receiver<InputProgress>,
+}
+
+/// How many inputs of a job have found anything out since the start, those from elsewhere left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InputProgress {
+    /// How many there are.
+    pub inputs: usize,
+    /// How many have tried for the first time, with or without success.
+    pub tried: usize,
+    /// How many have succeeded, be it without finding targets.
+    pub succeeded: usize,
+}
+
+/// What an input has found.
+#[derive(Debug, Clone, Default)]
+enum Found {
+    /// The first attempt isn't over.
+    #[default]
+    Waiting,
+    /// No attempt has succeeded.
+    Failed,
+    /// What the last attempt that succeeded found.
+    Groups(Groups),
+}
+
+impl Found {
+    const fn groups(&self) -> Option<&Groups> {
+        match self {
+            Self::Waiting | Self::Failed => None,
+            Self::Groups(groups) => Some(groups),
+        }
+    }
+
+    const fn is_waiting(&self) -> bool {
+        matches!(self, Self::Waiting)
+    }
+
+    /// Takes note of a failure; whether it was the first attempt.
+    fn fail(&mut self) -> bool {
+        let first = self.is_waiting();
+        if first {
+            *self = Self::Failed;
+        }
+        first
+    }
 }
 
 /// Groups of `static_configs` from pairs of addresses and labels, named by their place.
@@ -153,8 +200,7 @@ pub struct Discovery {
 #[derive(Debug)]
 struct Input {
     config: InputConfig,
-    /// `None` until the first refresh is over, well or not.
-    groups: watch::Receiver<Option<Groups>>,
+    groups: watch::Receiver<Found>,
     _task: Task,
 }
 
@@ -254,12 +300,23 @@ impl Discovery {
                 Some(Job { groups, merge }) => (groups, Some(merge)),
                 None => (watch::Sender::new(Groups::default()), None),
             };
+            let progress = watch::Sender::new(InputProgress {
+                inputs: plan.inputs.len(),
+                ..InputProgress::default()
+            });
             published.push(JobGroups {
                 job: Arc::clone(&job),
                 groups: groups.subscribe(),
+                progress: progress.subscribe(),
             });
             let span = info_span!("discovery", job = &*job);
-            let merge = merge::run(plan, groups.clone(), predecessor, self.metrics.clone());
+            let merge = merge::run(
+                plan,
+                groups.clone(),
+                progress,
+                predecessor,
+                self.metrics.clone(),
+            );
             let merge = Task(tokio::spawn(merge.instrument(span)));
             self.jobs.insert(job, Job { groups, merge });
         }
@@ -277,11 +334,12 @@ impl Discovery {
         };
         let same_url = |input: &&Input| matches!(&input.config, InputConfig::Http(former) if former.url == config.url);
         let former = self.inputs.iter().find(same_url)?;
-        former.groups.borrow().clone()
+        former.groups.borrow().groups().cloned()
     }
 
     fn start(&self, config: InputConfig, job: &str) -> Result<Input, HttpConfigError> {
-        let (sender, groups) = watch::channel(self.last_good(&config));
+        let found = self.last_good(&config).map(Found::Groups);
+        let (sender, groups) = watch::channel(found.unwrap_or_default());
         let metrics = self.metrics.clone();
         let span = info_span!("discovery", job);
         let task = match &config {

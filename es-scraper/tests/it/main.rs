@@ -9,6 +9,7 @@ mod config;
 mod discovery;
 mod file_sd;
 mod http_sd;
+mod input_progress;
 mod inputs;
 #[path = "../../../prom-model/tests/it/prometheus.rs"]
 mod prometheus;
