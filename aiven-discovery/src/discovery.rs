@@ -60,9 +60,11 @@ impl DiscoverySettings {
 /// How far discovery has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Progress {
-    /// Nothing is known yet.
+    /// Nothing is known, and the first attempt isn't over.
     #[default]
     Waiting,
+    /// Nothing is known, and the first attempt has failed.
+    Failed,
     /// The targets are those of before the start.
     Restored,
     /// The service list was read since the start, and a first round of lookups is done.
@@ -219,6 +221,9 @@ impl Discoverer {
     fn publish(&self) {
         let mut known = self.known();
         if !known.is_publishable() {
+            let progress = known.progress();
+            drop(known);
+            self.advance(progress);
             return;
         }
         let targets = &self.settings.targets;
@@ -236,15 +241,21 @@ impl Discoverer {
             }
             changed
         });
-        self.progress.send_if_modified(|current| {
-            let changed = *current != progress;
-            *current = progress;
-            changed
-        });
+        self.advance(progress);
         if changed {
             tracing::info!(discovery = %self.settings.name, targets = count, "targets changed");
             self.signals.save.notify_one();
         }
+    }
+
+    fn advance(&self, progress: Progress) {
+        self.progress.send_if_modified(|current| {
+            let further = progress > *current;
+            if further {
+                *current = progress;
+            }
+            further
+        });
     }
 }
 

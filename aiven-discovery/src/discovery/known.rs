@@ -33,6 +33,8 @@ pub(crate) struct Known {
     pub(super) ca_pem: Option<String>,
     access: HashMap<String, Arc<ServiceAccess>>,
     restored: bool,
+    /// Catalogue and service list were asked for, however that went.
+    pub(super) attempted: bool,
     /// The service list was read since the start.
     pub(super) refreshed: bool,
     /// A round of lookups was made since then.
@@ -101,6 +103,8 @@ impl Known {
             Progress::Discovered
         } else if self.restored && self.published {
             Progress::Restored
+        } else if self.attempted && !self.is_complete() {
+            Progress::Failed
         } else {
             Progress::Waiting
         }

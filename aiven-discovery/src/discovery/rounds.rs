@@ -88,6 +88,7 @@ impl Discoverer {
         let discovery = self.settings.name.as_str();
         let targets = &self.settings.targets;
         let mut known = self.known();
+        known.attempted = true;
         match listing {
             Ok(listing) => {
                 if known.catalogue_health.succeeded() {
@@ -244,7 +245,7 @@ impl Discoverer {
     }
 
     pub(super) async fn resolve_loop(&self) {
-        if *self.progress.borrow() == Progress::Waiting {
+        if *self.progress.borrow() < Progress::Restored {
             self.signals.refreshed.wait().await;
             let in_order = async {
                 self.signals.access_tried.wait().await;

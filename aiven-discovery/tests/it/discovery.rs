@@ -167,6 +167,21 @@ async fn a_service_that_is_no_longer_listed_loses_its_targets() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_attempt_that_fails_is_told_from_one_under_way() {
+    let fake = Fake::new();
+    fake.world().list = Err(unreachable);
+    fake.world().api_delay = Duration::from_secs(30);
+    let running = fake.run();
+    let progress = running.discovery.progress();
+    sleep(Duration::from_secs(29)).await;
+    assert_eq!(*progress.borrow(), Progress::Waiting);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(*progress.borrow(), Progress::Failed);
+    fake.world().list = Ok(list([service("a")]));
+    running.progress_becomes(Progress::Discovered).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_suddenly_empty_is_not_believed_while_a_service_exists() {
     let fake = Fake::new();
     let running = fake.run();
@@ -292,7 +307,7 @@ async fn without_a_catalogue_there_is_nothing_to_publish() {
     fake.world().listing = Err(|| CatalogueError::Other("gone".into()));
     let running = fake.run();
     sleep(ROUNDS).await;
-    assert_eq!(*running.discovery.progress().borrow(), Progress::Waiting);
+    assert_eq!(*running.discovery.progress().borrow(), Progress::Failed);
     assert!(!running.discovery.groups().has_changed().unwrap());
     fake.world().listing = Ok(Listing::WholeProject);
     running.targets_become(&BOTH).await;

@@ -259,7 +259,7 @@ async fn a_new_token_in_the_file_ends_a_401() {
         error.starts_with("aiven refuses the token (401)"),
         "{error}"
     );
-    assert_eq!(*running.discovery.progress().borrow(), Progress::Waiting);
+    assert_eq!(*running.discovery.progress().borrow(), Progress::Failed);
     std::fs::write(&token, aiven.token()).unwrap();
     targets_become(&running, &nodes(&aiven, &[&aiven.services()[0]])).await;
 }
