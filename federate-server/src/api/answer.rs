@@ -10,6 +10,8 @@ use http::header::CONTENT_TYPE;
 use prom_model::label::LabelSet;
 use serde::{Serialize, Serializer};
 
+use crate::http::{Turns, WorkLost};
+
 /// Parts of a streamed answer are about so long.
 const CHUNK: usize = 64 * 1024;
 /// Said where a `limit` cut something off.
@@ -30,6 +32,12 @@ impl ApiError {
     /// The parameter `name` is wrong.
     pub(super) fn parameter(name: &str, reason: impl std::fmt::Display) -> Self {
         Self::BadData(format!("invalid parameter {name:?}: {reason}"))
+    }
+}
+
+impl From<WorkLost> for ApiError {
+    fn from(lost: WorkLost) -> Self {
+        Self::Internal(lost.to_string())
     }
 }
 
@@ -55,14 +63,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Runs what may take long apart from the tasks that serve others.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| ApiError::Internal("series cannot be read".to_owned()))
-}
-
 /// An answer that is at hand as a whole.
 pub(super) fn success(data: &impl Serialize) -> Response {
     #[derive(Serialize)]
@@ -83,16 +83,31 @@ fn json(status: StatusCode, envelope: &impl Serialize) -> Response {
 
 /// An answer whose data is an array, made piece by piece as fast as the client takes it; of `items` only the first
 /// `limit` where there is one.
+///
+/// Pieces are made by `turns`: there may be much to look at between two items.
 pub(super) fn array<T: Serialize>(
     items: impl Iterator<Item = T> + Send + 'static,
     limit: Option<usize>,
+    turns: Turns,
 ) -> Response {
     let parts = ArrayParts {
         items: items.fuse(),
         left: limit.unwrap_or(usize::MAX),
         state: ArrayState::Start,
     };
-    let body = Body::from_stream(stream::iter(parts));
+    let next = move |mut parts: ArrayParts<_>| {
+        let turns = turns.clone();
+        async move {
+            let made = turns.run(move || {
+                let part = parts.next()?;
+                Some((part, parts))
+            });
+            made.await?.map_or(Ok(None), |(part, parts)| {
+                part.map(|part| Some((part, parts)))
+            })
+        }
+    };
+    let body = Body::from_stream(stream::try_unfold(parts, next));
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -109,7 +124,7 @@ enum ArrayState {
 }
 
 impl<T: Serialize, I: Iterator<Item = T>> Iterator for ArrayParts<I> {
-    type Item = Result<Bytes, serde_json::Error>;
+    type Item = Result<Bytes, ApiError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut part = Vec::with_capacity(CHUNK + CHUNK / 4);
@@ -130,7 +145,7 @@ impl<T: Serialize, I: Iterator<Item = T>> Iterator for ArrayParts<I> {
                     separator = b",";
                     if let Err(error) = serde_json::to_writer(&mut part, &item) {
                         self.state = ArrayState::Done;
-                        return Some(Err(error));
+                        return Some(Err(ApiError::Internal(error.to_string())));
                     }
                 }
                 beyond => {

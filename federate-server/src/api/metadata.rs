@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use prom_model::label::LabelSet;
 use prom_model::metadata::Metadata;
 use serde::{Serialize, Serializer};
 
-use super::answer::{ApiError, Labels, array, blocking, success};
+use super::answer::{ApiError, Labels, array, success};
 use super::params::Params;
 use super::source::FamilyMetadata;
-use crate::http::AppState;
+use crate::http::{AppState, Turns};
 use crate::selector::Selector;
 
 /// `/api/v1/metadata`
 pub(crate) async fn metadata(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -25,11 +27,11 @@ pub(crate) async fn metadata(
     let per_metric = params
         .metadata_limit("limit_per_metric")?
         .filter(|limit| *limit > 0);
-    blocking(move || {
+    let made = turns.run(move || {
         let families = families(state.series.metadata(), params.first("metric"), per_metric);
         success(&Families(families.iter().take(limit.unwrap_or(usize::MAX))))
-    })
-    .await
+    });
+    Ok(made.await?)
 }
 
 type MetadataByFamily = BTreeMap<Box<str>, BTreeSet<Metadata>>;
@@ -80,6 +82,7 @@ where
 /// `/api/v1/targets/metadata`
 pub(crate) async fn targets_metadata(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -87,7 +90,8 @@ pub(crate) async fn targets_metadata(
     let selector = match params.first("match_target") {
         "" => None,
         text => {
-            let parsed = Selector::parse(text);
+            let text = text.to_owned();
+            let parsed = turns.run(move || Selector::parse(&text)).await?;
             Some(parsed.map_err(|error| ApiError::parameter("match_target", error))?)
         }
     };
@@ -97,10 +101,11 @@ pub(crate) async fn targets_metadata(
         let target = |selector: &Selector| selector.matches(&item.target);
         (whole || *item.family == *metric) && selector.as_ref().is_none_or(target)
     };
-    let items = blocking(move || state.series.metadata()).await?;
+    let items = turns.run(move || state.series.metadata()).await?;
     let items = items.filter(matches);
     let items = whole_targets(items, limit.unwrap_or(usize::MAX));
-    Ok(array(items.map(move |item| Shown::new(item, whole)), None))
+    let shown = items.map(move |item| Shown::new(item, whole));
+    Ok(array(shown, None, turns))
 }
 
 /// Of `items`, those of so many targets that there are `limit` of them or more. As in Prometheus, no target is cut.

@@ -1,12 +1,14 @@
 //! Parameters, from the URL and from a posted form.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::Request;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 
 use super::answer::ApiError;
 use super::time::parse_time;
@@ -14,6 +16,9 @@ use crate::selector::Selector;
 
 /// Longest form that is read.
 const MAX_FORM: usize = 1 << 20;
+
+/// How long a client may take to send it.
+const FORM_TIME: Duration = Duration::from_secs(30);
 
 /// The parameters of a request: those of the form before those of the URL.
 #[derive(Debug, Default)]
@@ -29,9 +34,10 @@ impl Params {
         let mut params = Self::default();
         let (head, body) = request.into_parts();
         if head.method == Method::POST && is_form(&head.headers) {
-            match to_bytes(body, MAX_FORM).await {
-                Ok(form) => params.extend(&String::from_utf8_lossy(&form)),
-                Err(_) => params.malformed = Some("request body too large".to_owned()),
+            match timeout(FORM_TIME, to_bytes(body, MAX_FORM)).await {
+                Ok(Ok(form)) => params.extend(&String::from_utf8_lossy(&form)),
+                Ok(Err(_)) => params.malformed = Some("request body too large".to_owned()),
+                Err(_) => params.malformed = Some("request body takes too long".to_owned()),
             }
         }
         params.extend(head.uri.query().unwrap_or_default());
@@ -108,14 +114,13 @@ impl Params {
         Ok((bound("start", i64::MIN)?, bound("end", i64::MAX)?))
     }
 
-    /// Every `match[]`.
+    /// Every `match[]`. Thousands of expressions take their time.
     ///
     /// # Errors
     /// The text for the user, where one isn't a selector.
     fn selectors(&self) -> Result<Vec<Selector>, String> {
-        let selectors = self.all("match[]").map(Selector::parse);
-        let selectors: Result<_, _> = selectors.collect();
-        selectors.map_err(|error| error.to_string())
+        let selectors = Selector::parse_all(self.all("match[]"));
+        selectors.map_err(|(_, error)| error.to_string())
     }
 
     /// The same for paths on which none may select by absent labels alone.

@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use prom_model::label::LabelSet;
 
-use super::answer::{ApiError, Labels, array, blocking};
+use super::answer::{ApiError, Labels, array};
 use super::params::{Params, decode};
 use super::source::CurrentSeries;
-use crate::http::AppState;
+use crate::http::{AppState, Turns};
 use crate::selector::Selector;
 
 /// `/api/v1/series`
 pub(crate) async fn series(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -27,25 +29,26 @@ pub(crate) async fn series(
     }
     let limit = params.limit()?;
     let range = params.range()?;
-    let selectors = params.narrow_selectors();
-    let selectors = selectors.map_err(|reason| ApiError::parameter("match[]", reason))?;
-    let selected = blocking(move || select(&state, &selectors, range)).await?;
-    Ok(array(
-        selected.map(|labels| Labels(Arc::new(labels))),
-        limit,
-    ))
+    let selected = turns.run(move || {
+        let selectors = params.narrow_selectors();
+        let selectors = selectors.map_err(|reason| ApiError::parameter("match[]", reason))?;
+        Ok::<_, ApiError>(select(&state, &selectors, range))
+    });
+    let shown = selected.await??.map(|labels| Labels(Arc::new(labels)));
+    Ok(array(shown, limit, turns))
 }
 
 /// `/api/v1/labels`
 pub(crate) async fn labels(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
     let limit = params.limit()?;
     let range = params.range()?;
-    let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
-    let names = blocking(move || {
+    let names = turns.run(move || {
+        let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
         let mut names = BTreeSet::<Box<str>>::new();
         for labels in select(&state, &selectors, range) {
             for (name, _) in labels.iter() {
@@ -54,22 +57,23 @@ pub(crate) async fn labels(
                 }
             }
         }
-        names
+        Ok::<_, ApiError>(names)
     });
-    Ok(array(names.await?.into_iter(), limit))
+    Ok(array(names.await??.into_iter(), limit, turns))
 }
 
 /// `/api/v1/label/<name>/values`
 pub(crate) async fn label_values(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let name = label_of(request.uri().path())?;
     let params = Params::read(request).await;
     let limit = params.limit()?;
     let range = params.range()?;
-    let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
-    let values = blocking(move || {
+    let values = turns.run(move || {
+        let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
         let mut values = BTreeSet::<Box<str>>::new();
         for labels in select(&state, &selectors, range) {
             if let Some(value) = labels.get(&name)
@@ -78,9 +82,9 @@ pub(crate) async fn label_values(
                 values.insert(value.into());
             }
         }
-        values
+        Ok::<_, ApiError>(values)
     });
-    Ok(array(values.await?.into_iter(), limit))
+    Ok(array(values.await??.into_iter(), limit, turns))
 }
 
 fn select(

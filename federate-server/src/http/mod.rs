@@ -6,17 +6,19 @@ mod guard;
 mod health;
 mod route;
 mod state;
+mod turns;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
 pub use self::guard::ExtraHeaders;
 pub use self::route::{Access, Endpoint, ROUTES, Route};
 pub use self::state::{AppState, BuildInfo, Provider, Readiness, Reload, RuntimeInfo};
+pub(crate) use self::turns::{Turns, WorkLost};
 
 /// The whole of [`ROUTES`], answered from `state`.
 ///
@@ -31,6 +33,7 @@ pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(Turns::default()))
         .layer(from_fn(guard::contain_panics))
         .layer(from_fn_with_state(state.clone(), guard::authenticate))
         .layer(from_fn_with_state(state.clone(), guard::observe))

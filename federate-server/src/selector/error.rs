@@ -43,6 +43,12 @@ pub enum SelectorErrorKind {
         /// Largest length in bytes.
         limit: usize,
     },
+    /// The expressions of all selectors of a request are too large taken together.
+    #[error("expressions of all selectors take more than {limit} bytes")]
+    TooLargeTogether {
+        /// Largest size in bytes.
+        limit: usize,
+    },
     /// The expressions are too large taken together.
     #[error("expressions of selector take more than {limit} bytes")]
     TooLarge {

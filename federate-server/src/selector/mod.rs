@@ -25,6 +25,7 @@ mod lex;
 mod parse;
 mod unquote;
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use prom_model::label::LabelSet;
@@ -37,6 +38,9 @@ pub const MAX_SELECTOR_BYTES: usize = 64 << 10;
 
 /// Bytes that the compiled expressions of one selector may take.
 pub const MAX_EXPRESSION_BYTES: usize = 8 << 20;
+
+/// Bytes that the compiled expressions of all selectors of a request may take.
+pub const MAX_REQUEST_EXPRESSION_BYTES: usize = 16 << 20;
 
 /// Conditions that a series has to meet, all of them.
 #[derive(Debug, Clone)]
@@ -54,6 +58,34 @@ impl Selector {
     /// [`MAX_SELECTOR_BYTES`] or [`MAX_EXPRESSION_BYTES`].
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         parse::parse(text).map(|matchers| Self(matchers.into()))
+    }
+
+    /// Parses all `texts` of a request, each once: every selector costs a look at every series.
+    ///
+    /// # Errors
+    /// The first text that isn't a selector, or with which they pass [`MAX_REQUEST_EXPRESSION_BYTES`], and why.
+    pub(crate) fn parse_all<'a>(
+        texts: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Self>, (&'a str, SelectorError)> {
+        let mut seen = HashSet::new();
+        let mut bytes = 0;
+        let texts = texts.filter(|text| seen.insert(*text));
+        let parse = |text| {
+            let selector = Self::parse(text).map_err(|error| (text, error))?;
+            bytes += selector.expression_bytes();
+            if bytes > MAX_REQUEST_EXPRESSION_BYTES {
+                let limit = MAX_REQUEST_EXPRESSION_BYTES;
+                let kind = SelectorErrorKind::TooLargeTogether { limit };
+                return Err((text, SelectorError::at(text, 0, kind)));
+            }
+            Ok(selector)
+        };
+        texts.map(parse).collect()
+    }
+
+    fn expression_bytes(&self) -> usize {
+        let expressions = self.0.iter().filter_map(Matcher::regex);
+        expressions.map(|regex| regex.memory_usage()).sum()
     }
 
     /// The conditions in the order in which they were written, the one on a bare metric name last.

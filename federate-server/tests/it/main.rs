@@ -7,6 +7,7 @@ mod api;
 /// Who gets in, and who doesn't.
 mod auth;
 /// The process's own metrics.
+mod load;
 mod metrics;
 /// HTML for people.
 mod pages;
