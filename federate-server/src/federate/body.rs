@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::{Body, Frame};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::encode::Exposition;
 use crate::metrics::FederateMetrics;
@@ -29,6 +30,7 @@ pub(crate) struct FederateBody {
     gzip: Option<GzEncoder<Vec<u8>>>,
     metrics: FederateMetrics,
     start: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 /// How a body is encoded for transport.
@@ -39,12 +41,13 @@ pub(crate) enum ContentEncoding {
 }
 
 impl FederateBody {
-    /// The body that answers a request of `start`.
+    /// The body that answers a request of `start`; `place` is given back at its end.
     pub(crate) fn new(
         exposition: Exposition,
         encoding: ContentEncoding,
         metrics: FederateMetrics,
         start: Instant,
+        place: OwnedSemaphorePermit,
     ) -> Self {
         let gzip = match encoding {
             ContentEncoding::Identity => None,
@@ -57,6 +60,7 @@ impl FederateBody {
             gzip,
             metrics,
             start,
+            _place: place,
         }
     }
 

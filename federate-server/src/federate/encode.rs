@@ -13,6 +13,10 @@ use crate::store::{Cursor, Effort, Found, Selection, Step};
 use super::labels::{Additions, LabelTexts, label_set};
 use super::plan::{self, Family};
 
+/// Series in one protobuf message, which is had as a whole before it is sent. A family of more comes in several, as
+/// Prometheus reads them.
+const MESSAGE_SERIES: usize = 1000;
+
 /// Whether samples carry their time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timestamps {
@@ -88,7 +92,7 @@ impl Exposition {
     }
 
     /// Appends to `out` until it holds `limit` bytes, or a little more: a series is written whole, and
-    /// of protobuf a family. Stops earlier once `effort` is used up. Tells whether there is more to come.
+    /// of protobuf a message. Stops earlier once `effort` is used up. Tells whether there is more to come.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, limit: usize, mut effort: Effort) -> bool {
         while out.len() < limit && effort.0 > 0 {
             if self.family == self.families.len() {
@@ -109,10 +113,7 @@ impl Exposition {
                     }
                     Step::Pause => return true,
                 },
-                None => {
-                    effort.0 = effort.0.saturating_sub(self.write_message(out));
-                    self.family += 1;
-                }
+                None => self.write_message(&mut effort, out),
             }
         }
         true
@@ -184,12 +185,30 @@ impl Exposition {
         (header, metric_type)
     }
 
-    /// Appends the family under way as one protobuf message, which has to be had as a whole. Tells the effort.
-    fn write_message(&mut self, out: &mut Vec<u8>) -> usize {
-        let mut effort = Effort::UNBOUNDED;
+    /// Appends what comes next of the family under way as one protobuf message.
+    ///
+    /// A histogram or summary is one metric made of several series, which lie apart, so a family of those is
+    /// one message at any length.
+    fn write_message(&mut self, effort: &mut Effort, out: &mut Vec<u8>) {
+        let family = &self.families[self.family];
+        let mut whole = Effort::UNBOUNDED;
+        let (most, left) = if family.has_parts() {
+            (usize::MAX, &mut whole)
+        } else {
+            (MESSAGE_SERIES, &mut *effort)
+        };
         let escaping = self.style.escaping;
         let mut samples = Vec::new();
-        while let Step::Found(found) = self.next_found(&mut effort) {
+        let mut is_last = false;
+        while samples.len() < most {
+            let found = match self.next_found(left) {
+                Step::Found(found) => found,
+                Step::Pause => break,
+                Step::End => {
+                    is_last = true;
+                    break;
+                }
+            };
             let labels = label_set(&self.selection, found, &self.additions);
             let escaped = labels.iter().map(|(name, value)| match name {
                 METRIC_NAME => (name.into(), escaping.metric_name(value)),
@@ -197,22 +216,22 @@ impl Exposition {
             });
             samples.push((escaped.collect(), self.sample(found)));
         }
-        let used = Effort::UNBOUNDED.0 - effort.0 + 1;
-        if samples.is_empty() {
-            return used;
-        }
+        effort.0 = effort.0.saturating_sub(Effort::UNBOUNDED.0 - whole.0);
         let family = &self.families[self.family];
-        let name = escaping.metric_name(&family.name).into_owned();
-        let metadata = family.metadata.clone();
-        exposition::encode_protobuf(
-            &[MetricFamily {
+        if !samples.is_empty() {
+            let name = escaping.metric_name(&family.name).into_owned();
+            let metadata = family.metadata.clone();
+            let message = MetricFamily {
                 name,
                 metadata,
                 samples,
-            }],
-            out,
-        );
-        used
+            };
+            exposition::encode_protobuf(&[message], out);
+        }
+        if is_last {
+            effort.0 = effort.0.saturating_sub(1);
+            self.family += 1;
+        }
     }
 
     fn sample(&self, found: Found) -> Sample {

@@ -11,17 +11,18 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use prom_model::exposition::{Format, negotiate};
 use prom_model::label::LabelSet;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use self::body::{ContentEncoding, FederateBody};
 use self::encode::Exposition;
@@ -35,11 +36,20 @@ use crate::store::{Effort, Store};
 /// How much of a bad selector is named to the client.
 const NAMED_CHARS: usize = 200;
 
+/// How many answers are made at one time. Each takes its buffers, its selectors and the snapshot that it is made from,
+/// and a slow client makes it last.
+const ANSWERS: usize = 64;
+
+/// How long a request waits until it is one of them.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
 /// What `/federate` serves: the series of a store, and the labels added to each.
 #[derive(Debug)]
 pub struct Federation {
     store: Arc<Store>,
     additions: ArcSwap<Additions>,
+    /// One for each answer that is made.
+    places: Arc<Semaphore>,
 }
 
 impl Federation {
@@ -49,6 +59,7 @@ impl Federation {
         Self {
             store,
             additions: ArcSwap::from_pointee(Additions::new(external_labels)),
+            places: Arc::new(Semaphore::new(ANSWERS)),
         }
     }
 
@@ -102,6 +113,14 @@ pub(crate) async fn serve(State(state): State<AppState>, request: Request) -> Re
     response
 }
 
+/// Refuses a request that has waited for long enough.
+fn busy() -> Response {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, soon);
+    response
+}
+
 /// The answer, or what is wrong with the request.
 async fn answer(state: &AppState, request: Request) -> Result<Response, String> {
     let start = Instant::now();
@@ -110,7 +129,6 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     let encoding = content_encoding(&list(request.headers(), &ACCEPT_ENCODING));
     let params = Params::read(request).await;
     params.strict().map_err(|err| err.to_string())?;
-    let selectors = selectors(&params)?;
     let timestamps = match params.first("timestamps") {
         "" | "true" | "1" => Timestamps::Written,
         "false" | "0" => Timestamps::LeftOut,
@@ -123,14 +141,24 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     let style = negotiate::Response::negotiate(&accept);
     let now_ms = (state.now_ms)();
     let federation = Arc::clone(&state.federation);
-    // Deciding thousands of selectors, or making the index, would keep a thread of the runtime from others.
-    let plan = move || federation.exposition(&selectors, style, timestamps, now_ms);
-    let Ok(mut exposition) = tokio::task::spawn_blocking(plan).await else {
+    let place = Arc::clone(&federation.places).acquire_owned();
+    let Ok(Ok(place)) = timeout(ANSWER_WAIT, place).await else {
+        return Ok(busy());
+    };
+    // Compiling and deciding thousands of selectors, or making the index, would keep a thread of the runtime from
+    // others. It goes on where the client goes away, and keeps its place until then.
+    let plan = move || {
+        let selectors = selectors(&params)?;
+        let exposition = federation.exposition(&selectors, style, timestamps, now_ms);
+        Ok::<_, String>((exposition, place))
+    };
+    let Ok(planned) = tokio::task::spawn_blocking(plan).await else {
         return Ok(plain(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the answer can't be made",
         ));
     };
+    let (mut exposition, place) = planned?;
     if style.format.text_format() == Some(Format::OpenMetrics) && !exposition.suits_openmetrics() {
         // Prometheus prefers OpenMetrics, and would take counters for series of unknown type.
         let other = negotiate::Response::negotiate_without_openmetrics(&accept);
@@ -140,22 +168,17 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     if is_head {
         return Ok(headers.into_response());
     }
-    let body = FederateBody::new(exposition, encoding, state.metrics.federate.clone(), start);
+    let metrics = state.metrics.federate.clone();
+    let body = FederateBody::new(exposition, encoding, metrics, start, place);
     Ok((headers, axum::body::Body::new(body)).into_response())
 }
 
 /// The selectors of `match[]`, or which of them isn't one, and why.
 fn selectors(params: &Params) -> Result<Vec<Selector>, String> {
-    let parse = |text: &str| {
-        Selector::parse(text).map_err(|error| {
-            let named: String = text.chars().take(NAMED_CHARS).collect();
-            format!("invalid parameter \"match[]\": {named}: {error}")
-        })
-    };
-    // Each costs a look at every series, so none is put to them twice.
-    let mut seen = HashSet::new();
-    let texts = params.all("match[]").filter(|text| seen.insert(*text));
-    texts.map(parse).collect()
+    Selector::parse_all(params.all("match[]")).map_err(|(text, error)| {
+        let named: String = text.chars().take(NAMED_CHARS).collect();
+        format!("invalid parameter \"match[]\": {named}: {error}")
+    })
 }
 
 /// All values of a header that is a list, as one list.

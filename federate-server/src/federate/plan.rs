@@ -15,6 +15,13 @@ pub(crate) struct Family {
     pub(crate) names: Vec<usize>,
 }
 
+impl Family {
+    /// Whether a metric of it is made of several series.
+    pub(crate) const fn has_parts(&self) -> bool {
+        has_parts(self.metadata.metric_type)
+    }
+}
+
 /// The families of `selection`, sorted by name.
 ///
 /// They come in the order of the metric names, but for the parts of a histogram or summary, which stay

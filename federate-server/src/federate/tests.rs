@@ -341,3 +341,83 @@ fn a_type_told_of_relabelled_series_is_kept() {
         "# HELP new H.\n# TYPE new counter\nnew{instance=\"i\"} 1\n"
     );
 }
+
+/// Name and number of metrics of each protobuf message of a body.
+fn messages(mut body: &[u8]) -> Vec<(String, usize)> {
+    fn varint(bytes: &mut &[u8]) -> usize {
+        let mut number = 0;
+        for shift in (0..).step_by(7) {
+            let byte = bytes[0];
+            *bytes = &bytes[1..];
+            number |= usize::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        number
+    }
+    fn delimited<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
+        let length = varint(bytes);
+        let (field, rest) = bytes.split_at(length);
+        *bytes = rest;
+        field
+    }
+    let mut messages = Vec::new();
+    while !body.is_empty() {
+        let mut message = delimited(&mut body);
+        let (mut name, mut metrics) = (String::new(), 0);
+        while !message.is_empty() {
+            match varint(&mut message) {
+                // MetricFamily.name
+                0x0a => name = String::from_utf8_lossy(delimited(&mut message)).into_owned(),
+                // MetricFamily.type
+                0x18 => {
+                    varint(&mut message);
+                }
+                // MetricFamily.metric
+                0x22 => {
+                    delimited(&mut message);
+                    metrics += 1;
+                }
+                _ => {
+                    delimited(&mut message);
+                }
+            }
+        }
+        messages.push((name, metrics));
+    }
+    messages
+}
+
+#[test]
+fn a_large_family_comes_in_several_protobuf_messages() {
+    let store = Arc::new(Store::new(DEFAULT_LOOKBACK));
+    let mut body = String::from("# TYPE large gauge\n");
+    for n in 0..2500 {
+        body += &format!("large{{n=\"{n}\"}} 1\n");
+    }
+    body += "# TYPE parts histogram\n";
+    for n in 0..1500 {
+        body += &format!(
+            "parts_bucket{{le=\"+Inf\",n=\"{n}\"}} 2\nparts_sum{{n=\"{n}\"}} 1\nparts_count{{n=\"{n}\"}} 2\n"
+        );
+    }
+    let _t = scrape(&store, &set(&[("instance", "i")]), Format::Text, &body);
+    let federation = Federation::new(store, &LabelSet::new());
+    let style = Response::negotiate(
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+    );
+    let selectors = ["{__name__=~\".+\"}".parse().unwrap()];
+    let body = federation.encode(&selectors, style, Timestamps::Written, NOW_MS);
+    // A histogram's parts make one metric, which can't be had before all of its family's series are.
+    let want = [
+        ("large", 1000),
+        ("large", 1000),
+        ("large", 500),
+        ("parts", 1500),
+    ];
+    assert_eq!(
+        messages(&body),
+        want.map(|(name, metrics)| (name.to_owned(), metrics))
+    );
+}
