@@ -1,8 +1,13 @@
-//! Inflating gzip bodies whose size is bounded.
+//! Inflating gzip bodies whose size is bounded, as Prometheus does: all members one after the other, and
+//! nothing but members.
 
-use std::io::{self, Read};
+mod header;
 
+use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::{Crc, Decompressor};
+use memchr::memmem;
+
+use self::header::{Flags, header_len};
 
 /// Smallest output buffer, so that tiny bodies don't make it grow step by step.
 const MIN_OUTPUT: usize = 16 * 1024;
@@ -11,18 +16,27 @@ const MAX_RATIO: usize = 1032;
 /// Bytes of CRC-32 and length that end a gzip member.
 const TRAILER: usize = 8;
 
-/// Why a body could not be inflated.
+/// Why a body could not be inflated, in the words of Go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InflateError {
     /// The inflated body is larger than the limit.
     #[error("body size limit exceeded")]
     TooLarge,
-    /// The compressed body ends too early.
+    /// There is no body.
+    #[error("EOF")]
+    Empty,
+    /// The compressed body ends in the middle of a member.
     #[error("unexpected EOF")]
     Truncated,
-    /// The body is not gzip, or its checksum is wrong.
-    #[error("gzip: invalid header, data or checksum")]
-    Corrupt,
+    /// The body, or what follows a member in it, is not gzip.
+    #[error("gzip: invalid header")]
+    Header,
+    /// What is compressed makes no sense.
+    #[error("flate: corrupt input")]
+    Data,
+    /// What came out is not what was compressed.
+    #[error("gzip: invalid checksum")]
+    Checksum,
 }
 
 /// Inflates gzip bodies into a buffer that is kept from one body to the next.
@@ -51,13 +65,17 @@ impl Inflater {
         let plausible = stated_len(body).min(body.len().saturating_mul(MAX_RATIO));
         self.grow(plausible.max(MIN_OUTPUT).min(limit));
         let end = self.output.len().min(limit);
-        let inflated = self
-            .decompressor
-            .gzip_decompress(body, &mut self.output[..end]);
+        let inflated = match Flags::of(body) {
+            Some(Flags::NONE) => self
+                .decompressor
+                .gzip_decompress(body, &mut self.output[..end])
+                .ok()
+                .filter(|len| ends_with_member_of(body, *len)),
+            _ => None,
+        };
         let len = match inflated {
-            // The trailer at the body's end is that of the member just inflated: there is only one.
-            Ok(len) if ends_with_trailer_of(body, &self.output[..len]) => len,
-            _ => self.inflate_by_stream(body, limit)?,
+            Some(len) => len,
+            None => self.inflate_members(body, limit)?,
         };
         Ok(&self.output[..len])
     }
@@ -76,9 +94,41 @@ impl Inflater {
     }
 
     /// Any number of members, whose sizes are unknown; also tells why a body is bad.
-    fn inflate_by_stream(&mut self, body: &[u8], limit: usize) -> Result<usize, InflateError> {
-        let mut stream = flate2::bufread::MultiGzDecoder::new(body);
-        let mut len = 0;
+    fn inflate_members(&mut self, body: &[u8], limit: usize) -> Result<usize, InflateError> {
+        if body.is_empty() {
+            return Err(InflateError::Empty);
+        }
+        let mut member = Decompress::new(false);
+        let (mut rest, mut len) = (body, 0);
+        while !rest.is_empty() {
+            rest = &rest[header_len(rest)?..];
+            let start = len;
+            (rest, len) = self.inflate_member(&mut member, rest, start, limit)?;
+            let Some((trailer, next)) = rest.split_first_chunk::<TRAILER>() else {
+                return Err(InflateError::Truncated);
+            };
+            let mut crc = Crc::new();
+            crc.update(&self.output[start..len]);
+            let [a, b, c, d, ..] = *trailer;
+            let is_crc = u32::from_le_bytes([a, b, c, d]) == crc.sum();
+            if !is_crc || stated_len(trailer) != (len - start) & u32::MAX as usize {
+                return Err(InflateError::Checksum);
+            }
+            rest = next;
+            member.reset(false);
+        }
+        Ok(len)
+    }
+
+    /// Puts what `body` begins with behind the first `len` bytes of the output. Returns what follows it, and where it
+    /// ends in the output.
+    fn inflate_member<'b>(
+        &mut self,
+        member: &mut Decompress,
+        mut body: &'b [u8],
+        mut len: usize,
+        limit: usize,
+    ) -> Result<(&'b [u8], usize), InflateError> {
         loop {
             if len == self.output.len() {
                 self.grow(len.saturating_mul(2).max(MIN_OUTPUT).min(limit));
@@ -89,19 +139,23 @@ impl Inflater {
                 [] => &mut beyond[..],
                 room => room,
             };
-            match stream.read(room).map_err(|error| reason(&error))? {
-                0 => return Ok(len),
-                _ if len == end => return Err(InflateError::TooLarge),
-                read => len += read,
+            let (before_in, before_out) = (member.total_in(), member.total_out());
+            let status = member
+                .decompress(body, room, FlushDecompress::None)
+                .map_err(|_| InflateError::Data)?;
+            let read = (member.total_in() - before_in) as usize;
+            let written = (member.total_out() - before_out) as usize;
+            if written > end - len {
+                return Err(InflateError::TooLarge);
+            }
+            body = &body[read..];
+            len += written;
+            match status {
+                Status::StreamEnd => return Ok((body, len)),
+                _ if read == 0 && written == 0 => return Err(InflateError::Truncated),
+                _ => {}
             }
         }
-    }
-}
-
-fn reason(error: &io::Error) -> InflateError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => InflateError::Truncated,
-        _ => InflateError::Corrupt,
     }
 }
 
@@ -113,93 +167,18 @@ fn stated_len(body: &[u8]) -> usize {
     }
 }
 
-fn ends_with_trailer_of(body: &[u8], inflated: &[u8]) -> bool {
-    let Some(trailer) = body.last_chunk::<TRAILER>() else {
+/// Whether the member that `body` begins with, of `len` bytes when inflated, is all of it.
+///
+/// A member ends with its length. If that stands at the end of the body and nowhere before, this is where the member
+/// ends; where it happens to stand elsewhere, too, nothing is known.
+fn ends_with_member_of(body: &[u8], len: usize) -> bool {
+    let Some((before, stated)) = body.split_last_chunk::<4>() else {
         return false;
     };
-    let mut crc = Crc::new();
-    crc.update(inflated);
-    let [a, b, c, d, ..] = *trailer;
-    u32::from_le_bytes([a, b, c, d]) == crc.sum()
-        && stated_len(body) == inflated.len() & u32::MAX as usize
+    let with_three_of_them = &body[..before.len() + 3];
+    u32::from_le_bytes(*stated) as usize == len & u32::MAX as usize
+        && memmem::find(with_three_of_them, stated).is_none()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    fn gzip(body: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(body).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
-        Inflater::new().inflate(body, limit).map(<[u8]>::to_vec)
-    }
-
-    #[test]
-    fn limit_is_the_largest_body() {
-        let body = vec![b'a'; 100_000];
-        let compressed = gzip(&body);
-        assert_eq!(inflate(&compressed, 100_000), Ok(body.clone()));
-        assert_eq!(inflate(&compressed, 200_000), Ok(body));
-        assert_eq!(inflate(&compressed, 99_999), Err(InflateError::TooLarge));
-        assert_eq!(inflate(&compressed, 0), Err(InflateError::TooLarge));
-    }
-
-    #[test]
-    fn a_bomb_costs_the_limit() {
-        let compressed = gzip(&vec![0; 50_000_000]);
-        let mut inflater = Inflater::new();
-        assert_eq!(
-            inflater.inflate(&compressed, 1_000_000),
-            Err(InflateError::TooLarge)
-        );
-        assert!(inflater.output.capacity() <= 1_000_000);
-    }
-
-    #[test]
-    fn members_are_joined() {
-        let mut compressed = gzip(b"one\n");
-        compressed.extend(gzip(b"two\n"));
-        assert_eq!(inflate(&compressed, 100), Ok(b"one\ntwo\n".to_vec()));
-        assert_eq!(inflate(&compressed, 7), Err(InflateError::TooLarge));
-    }
-
-    #[test]
-    fn what_is_not_whole_is_refused() {
-        let compressed = gzip(&vec![b'a'; 1000]);
-        for len in 0..compressed.len() {
-            let got = inflate(&compressed[..len], 10_000);
-            assert!(
-                matches!(got, Err(InflateError::Truncated | InflateError::Corrupt)),
-                "{len}: {got:?}"
-            );
-        }
-        let text = b"node_load1 1\nnode_load5 1\n";
-        assert_eq!(inflate(text, 100), Err(InflateError::Corrupt));
-        let mut trailing = compressed.clone();
-        trailing.extend(b"up 1\n");
-        assert!(inflate(&trailing, 10_000).is_err());
-        let mut flipped = compressed;
-        let crc = flipped.len() - 6;
-        flipped[crc] ^= 1;
-        assert!(inflate(&flipped, 10_000).is_err());
-    }
-
-    #[test]
-    fn the_buffer_serves_bodies_of_any_size() {
-        let mut inflater = Inflater::new();
-        for len in [10, 100_000, 10, 300_000] {
-            let body = vec![b'x'; len];
-            assert_eq!(inflater.inflate(&gzip(&body), 400_000), Ok(&body[..]));
-            inflater.shrink_to(50_000);
-        }
-    }
-}
+mod tests;
