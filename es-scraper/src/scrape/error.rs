@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use prom_model::exposition::ParseError;
+use prom_model::exposition::negotiate::ContentTypeError;
 
 use super::inflate::InflateError;
 
@@ -73,8 +74,8 @@ pub enum ScrapeError {
     #[error("{0}")]
     Inflate(InflateError),
     /// The Content-Type names no exposition format, and there is no `fallback_scrape_protocol`.
-    #[error("{0}")]
-    ContentType(Box<str>),
+    #[error(transparent)]
+    ContentType(#[from] ContentTypeError),
     /// The body is not exposition text.
     #[error("{0}")]
     Parse(ParseError),

@@ -15,7 +15,6 @@ mod append;
 mod buffer;
 mod cache;
 mod client;
-mod content_type;
 mod error;
 mod family;
 mod inflate;

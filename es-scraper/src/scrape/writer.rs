@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prom_model::exposition::Format;
+use prom_model::exposition::negotiate::scrape_format;
 use prom_model::label::{LabelSet, METRIC_NAME};
 use prom_model::sample::Sample;
 use prom_model::sink::{SeriesRef, TargetSink};
@@ -12,7 +13,6 @@ use prom_model::sink::{SeriesRef, TargetSink};
 use super::append::{Counts, Exposition, append};
 use super::cache::SeriesCache;
 use super::client::{Answer, Encoding};
-use super::content_type;
 use super::error::ScrapeError;
 use super::inflate::Inflater;
 use super::rules::{EXPORTED, SampleRules};
@@ -171,7 +171,7 @@ fn unpack<'a>(
     let format = match body {
         // Prometheus doesn't ask what an empty body would have been.
         [] => Format::Text,
-        _ => content_type::format(&answer.content_type, rules.fallback_format)?,
+        _ => scrape_format(Some(&answer.content_type), rules.fallback_format)?,
     };
     Ok((body, format))
 }

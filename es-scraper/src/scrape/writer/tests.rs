@@ -206,6 +206,21 @@ fn what_is_no_exposition_is_refused() {
     );
 }
 
+#[test]
+fn a_body_that_is_said_to_be_protobuf_is_refused_whatever_the_fallback() {
+    let mut target = Scraped::new(SampleRules {
+        fallback_format: Some(Format::Text),
+        ..SampleRules::default()
+    });
+    target.content_type = "application/json";
+    target.scrape("a 1\n", "a{job=\"j\"} 1\nup 1 [1.0, 1.0, 1.0]\n");
+    target.content_type = "application/vnd.google.protobuf; encoding=delimited";
+    let text = target.write(Ok("a 1\n"));
+    assert!(text.starts_with("a{job=\"j\"} stale\nup 0"), "{text}");
+    // Of nothing nobody asks what it would have been.
+    target.scrape("", "up 1 [0.0, 0.0, 0.0]\n");
+}
+
 const MAX_TEST_LINE: usize = 1 << 20;
 
 #[test]

@@ -47,6 +47,8 @@ pub enum ContentTypeError {
 /// The format of a scrape's answer by its `Content-Type`, or `fallback`, the scrape's `fallback_scrape_protocol`, where that
 /// is missing, invalid or of something else. An empty header is a missing one.
 ///
+/// Prometheus takes an answer that says it is protobuf for that, whatever the fallback; so does this.
+///
 /// # Errors
 /// Where there is no `fallback` and it would be needed, and where the answer is protobuf.
 pub fn scrape_format(
@@ -95,6 +97,8 @@ mod tests {
         f("text/plain; version=0.0.4; charset=utf-8", text);
         f("text/plain; version=0.0.4; charset=utf-8;", text);
         f("text/plain; version=0.0.4; charset=\"u\\\"8\"; ;", None);
+        f("TEXT/Plain ; Version = \"0.0.4\" ; charset=utf-8;", text);
+        f("text/plain;version=1.0.0;escaping=allow-utf-8", text);
         f("text/plain; version=9", text);
         f("text/plain;version=1;version=1", text);
         f("text/plain;version=1;version=2", None);
@@ -108,7 +112,14 @@ mod tests {
         f("text", None);
         f("/plain", None);
         f("text/", None);
+        f("text/plain/x", None);
+        f("text plain", None);
+        f("text/plain, */*;q=0.1", None);
+        f("text/plain; a=1; a=2", None);
+        f("text/plain; a=\"x", None);
         f("text/html", None);
+        f("application/json", None);
+        f("application/vnd.google.protobuf", None);
         f(
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
             openmetrics,
@@ -140,13 +151,36 @@ mod tests {
 
     #[test]
     fn the_fallback_is_for_all_but_protobuf() {
-        for header in [None, Some(""), Some("text/html"), Some("text/plain;;")] {
-            let format = scrape_format(header, Some(Format::OpenMetrics));
-            assert_eq!(format, Ok(Format::OpenMetrics), "{header:?}");
+        let others = [
+            None,
+            Some(""),
+            Some("text/html"),
+            Some("text"),
+            Some("text/plain;;"),
+            Some("text/plain; a=1; a=2"),
+        ];
+        for fallback in [Format::Text, Format::OpenMetrics] {
+            for header in others {
+                let format = scrape_format(header, Some(fallback));
+                assert_eq!(format, Ok(fallback), "{header:?}");
+            }
+            let text = scrape_format(Some("text/plain"), Some(fallback));
+            assert_eq!(text, Ok(Format::Text));
+            let openmetrics = scrape_format(Some("application/openmetrics-text"), Some(fallback));
+            assert_eq!(openmetrics, Ok(Format::OpenMetrics));
         }
-        let text = scrape_format(Some("text/plain"), Some(Format::OpenMetrics));
-        assert_eq!(text, Ok(Format::Text));
         let header = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
         assert!(scrape_format(Some(header), Some(Format::Text)).is_err());
+    }
+
+    #[test]
+    fn the_reason_is_short() {
+        for header in [
+            "x".repeat(10_000),
+            format!("text/plain;{}", "x".repeat(10_000)),
+        ] {
+            let error = scrape_format(Some(&header), None).unwrap_err().to_string();
+            assert!(error.len() < 200, "{error}");
+        }
     }
 }
