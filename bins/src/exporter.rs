@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod flags;
 pub mod jobs;
+mod ready;
 pub mod reload;
 pub mod server;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiven_discovery::config::{AivenSdConfig, BuildError, BuildOptions};
-use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery, Progress};
+use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery};
 use aiven_discovery::metrics::Metrics as AivenMetrics;
 use aiven_discovery::output::http_sd;
 use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
@@ -18,7 +18,7 @@ use tracing::info;
 
 use crate::config::ExporterConfig;
 
-use super::build;
+use super::{build, ready};
 
 /// What is the same for every configuration.
 #[derive(Debug, Clone, Default)]
@@ -133,7 +133,7 @@ impl Jobs {
         })
     }
 
-    /// Ready once every target group of the first configuration has been discovered or restored.
+    /// Ready once every discovery of the configuration has succeeded or failed, one having succeeded or been restored.
     #[must_use]
     pub fn readiness(&self) -> Arc<Readiness> {
         Arc::clone(&self.readiness)
@@ -289,7 +289,7 @@ impl Jobs {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// Sets the readiness once everything in `view` has been discovered or restored.
+    /// Sets the readiness once `view` is [`ready::ready`].
     fn watch_readiness(&mut self, view: &View) {
         if let Some(task) = self.readiness_task.take() {
             task.abort();
@@ -298,20 +298,11 @@ impl Jobs {
             return;
         }
         let readiness = Arc::clone(&self.readiness);
-        let mut view = view.clone();
+        let View { groups, aiven } = view.clone();
         self.readiness_task = Some(self.tasks.spawn(async move {
-            for discovery in &view.aiven {
-                // An error means that the discovery was stopped, with this task to follow.
-                let _ = discovery
-                    .progress()
-                    .wait_for(|progress| *progress >= Progress::Restored)
-                    .await;
-            }
-            for job in &mut view.groups {
-                let _ = job.groups.changed().await;
-            }
+            let failed = ready::ready(aiven, groups).await;
             readiness.set_ready();
-            info!("ready: targets are discovered");
+            info!(failed, "ready: targets are discovered");
         }));
     }
 

@@ -28,6 +28,9 @@ mod sidecar;
 /// From the start to the end: what it is told, keeps and leaves.
 mod life;
 
+/// What an operator relies on: readiness, users, the page of targets, an end in time.
+mod operator;
+
 /// `/federate` on the wire: formats, methods, parameters, and what receivers make of them.
 mod federate;
 
