@@ -19,13 +19,14 @@ use federate_server::federate::Federation;
 use federate_server::metrics::{ProcessMetrics, ServerMetrics};
 use federate_server::serve::Drained;
 use federate_server::store::{DEFAULT_LOOKBACK, Store};
+use futures_util::FutureExt as _;
 use prom_model::target::TargetStatuses as _;
 use prometheus_client::registry::Registry;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use self::jobs::{Jobs, JobsOptions};
-use self::reload::{ConfigSource, Reloader};
+use self::reload::{ConfigSource, ReloadRequests, Reloader};
 use self::server::{Server, ServerParts};
 use crate::config::Environment;
 
@@ -34,6 +35,9 @@ pub const METRICS_PREFIX: &str = "elasticsearch_metric_exporter";
 
 /// How often samples of targets that are gone are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// When the program ends although something hasn't, from the signal on; the platform kills it after 10 seconds.
+const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// What the program runs with; see [`flags`] for what each is.
 #[derive(Debug, Clone)]
@@ -151,13 +155,14 @@ impl Exporter {
     }
 
     /// Serves until `shutdown` resolves; reads the configuration again at each item of `reloads`. Returns once answers in
-    /// flight are finished, or were cut off after 8 seconds, and scraping has stopped.
+    /// flight are finished, or were cut off after 8 seconds, and scraping has stopped; or 9.5 seconds after `shutdown`
+    /// whatever still goes on.
     pub async fn run(self, mut reloads: mpsc::Receiver<()>, shutdown: impl Future<Output = ()>) {
-        let reloader = Arc::clone(&self.reloader);
+        let requests = ReloadRequests(Arc::clone(&self.reloader));
         let on_signal = tokio::spawn(async move {
             while reloads.recv().await.is_some() {
                 // What fails is logged and counted there.
-                let _ = reloader.reload_now();
+                let _ = requests.request().await;
             }
         });
         let store = Arc::clone(&self.store);
@@ -168,12 +173,38 @@ impl Exporter {
                 store.sweep(now_ms());
             }
         });
-        let drained = self.server.run(shutdown).await;
-        on_signal.abort();
-        sweep.abort();
-        self.scraper.shutdown().await;
-        self.reloader.stop();
-        info!(clean = drained == Drained::Clean, "stopped");
+        let serve = async |stopped: oneshot::Receiver<()>| {
+            let drained = self.server.run(stopped.map(drop)).await;
+            on_signal.abort();
+            sweep.abort();
+            self.reloader.stop();
+            self.scraper.shutdown().await;
+            drained
+        };
+        let drained = bounded(LAST_MOMENT, shutdown, serve).await;
+        if drained.is_none() {
+            warn!(limit = ?LAST_MOMENT, "not everything has stopped in time");
+        }
+        info!(clean = drained == Some(Drained::Clean), "stopped");
+    }
+}
+
+/// What `run` comes to, which is told when `shutdown` resolves; `None` where it goes on for longer than `limit` after that.
+async fn bounded<T>(
+    limit: Duration,
+    shutdown: impl Future<Output = ()>,
+    run: impl AsyncFnOnce(oneshot::Receiver<()>) -> T,
+) -> Option<T> {
+    let (stop, stopped) = oneshot::channel();
+    let last_moment = async {
+        shutdown.await;
+        // It may have ended by itself.
+        let _ = stop.send(());
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        result = run(stopped) => Some(result),
+        () = last_moment => None,
     }
 }
 
@@ -214,4 +245,22 @@ fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_hangs_is_left_behind() {
+        let limit = Duration::from_millis(10);
+        let hang = async |_| std::future::pending::<()>().await;
+        assert_eq!(bounded(limit, async {}, hang).await, None);
+        // It is told, and has its time.
+        let heed = async |stopped: oneshot::Receiver<()>| stopped.await.is_ok();
+        assert_eq!(bounded(SWEEP_INTERVAL, async {}, heed).await, Some(true));
+        // Nothing is cut off before.
+        let quick = async |_| 1;
+        assert_eq!(bounded(limit, std::future::pending(), quick).await, Some(1));
+    }
 }

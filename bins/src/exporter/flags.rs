@@ -17,8 +17,11 @@ pub const USAGE: &str = "usage: elasticsearch-metric-exporter [FLAGS]
 
 Discovers the Prometheus endpoints of Aiven services, scrapes them, and serves their latest
 samples at /federate. Without --config.file the configuration comes from the environment:
-AIVEN_API_TOKEN, AIVEN_PROJECT, AIVEN_PROMETHEUS_ENDPOINT_ID, SERVICES_FILE, SCRAPE_INTERVAL,
-BASIC_AUTH_USERNAME, BASIC_AUTH_PASSWORD.";
+AIVEN_API_TOKEN, AIVEN_PROJECT, AIVEN_PROMETHEUS_ENDPOINT_ID, SERVICES_FILE, SCRAPE_INTERVAL.
+Without --web.config.file the user to ask for is BASIC_AUTH_USERNAME with BASIC_AUTH_PASSWORD.";
+
+const USERNAME: &str = "BASIC_AUTH_USERNAME";
+const PASSWORD: &str = "BASIC_AUTH_PASSWORD";
 
 /// Every flag.
 pub const FLAGS: &[Flag] = &[
@@ -57,9 +60,14 @@ pub enum SettingsError {
     /// The address to listen on.
     #[error("--web.listen-address")]
     ListenAddress(#[from] ListenAddressError),
-    /// One of the two variables is set without the other.
-    #[error("BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD must be set together")]
-    HalfUser,
+    /// Of the two variables of basic authentication only one is set.
+    #[error(
+        "{missing} is not set: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD must be set together"
+    )]
+    HalfUser {
+        /// The other one.
+        missing: &'static str,
+    },
     /// A word that is no flag.
     #[error("unexpected argument {0:?}")]
     Word(String),
@@ -83,17 +91,14 @@ pub fn settings(args: &Args, environment: Environment<'_>) -> Result<Settings, S
         (None, Some(port)) => format!("0.0.0.0:{port}").parse()?,
         _ => args.value("web.listen-address").parse()?,
     };
-    let (config, user) = match path("config.file") {
-        Some(file) => (ConfigSource::File(file), None),
-        None => {
-            let user = match (set("BASIC_AUTH_USERNAME"), set("BASIC_AUTH_PASSWORD")) {
-                (Some(name), Some(password)) => Some((name, Secret::from(password))),
-                (None, None) => None,
-                _ => return Err(SettingsError::HalfUser),
-            };
-            (ConfigSource::Environment, user)
-        }
+    let half = |missing| Err(SettingsError::HalfUser { missing });
+    let user = match (set(USERNAME), set(PASSWORD)) {
+        (Some(name), Some(password)) => Some((name, Secret::from(password))),
+        (None, None) => None,
+        (Some(_), None) => return half(PASSWORD),
+        (None, Some(_)) => return half(USERNAME),
     };
+    let config = path("config.file").map_or(ConfigSource::Environment, ConfigSource::File);
     let flags = args.all().map(|(name, value)| match name {
         "web.listen-address" => (name, listen_address.to_string()),
         _ => (name, value),
@@ -139,13 +144,21 @@ mod tests {
     }
 
     #[test]
-    fn users_come_from_the_environment_together_and_without_a_file() {
-        let user = [("BASIC_AUTH_USERNAME", "u"), ("BASIC_AUTH_PASSWORD", "p")];
-        assert!(of(&[], &user).unwrap().user.is_some());
-        assert!(of(&["--config.file=x"], &user).unwrap().user.is_none());
-        let half = "BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD must be set together";
-        assert_eq!(of(&[], &user[..1]).unwrap_err(), half);
-        assert_eq!(of(&[], &user[1..]).unwrap_err(), half);
+    fn the_user_comes_from_the_environment_as_a_whole() {
+        let user = [(USERNAME, "u"), (PASSWORD, "p")];
+        for line in [&[][..], &["--config.file=x"], &["--web.config.file=x"]] {
+            let (name, password) = of(line, &user).unwrap().user.unwrap();
+            assert_eq!((&*name, password.expose()), ("u", "p"), "{line:?}");
+            assert!(of(line, &[]).unwrap().user.is_none(), "{line:?}");
+            for (half, missing) in [(&user[..1], PASSWORD), (&user[1..], USERNAME)] {
+                let want = format!(
+                    "{missing} is not set: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD must be set together"
+                );
+                assert_eq!(of(line, half).unwrap_err(), want, "{line:?}");
+            }
+        }
+        let empty = [(USERNAME, "u"), (PASSWORD, "")];
+        assert!(of(&[], &empty).is_err());
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl Reloader {
         Ok(())
     }
 
-    /// Reads the configuration and puts it to use. What fails is logged, counted and told, and changes nothing.
+    /// Reads the configuration and puts it to use. What fails is logged, counted and told, and changes nothing. Blocks, for as
+    /// long as reading the file does.
     ///
     /// # Errors
     /// The reason, with its causes, for people.
@@ -161,14 +162,32 @@ impl Reloader {
         Arc::clone(&self.readiness)
     }
 
-    /// Stops discovering.
+    /// Stops discovering; unless a reload is under way, which then ends with the program.
     pub fn stop(&self) {
-        self.lock().stop();
+        if let Ok(mut jobs) = self.jobs.try_lock() {
+            jobs.stop();
+        }
     }
 }
 
-impl Reload for Reloader {
+/// Reloads that are asked for while other things go on.
+#[derive(Debug, Clone)]
+pub struct ReloadRequests(pub Arc<Reloader>);
+
+impl ReloadRequests {
+    /// [`Reloader::reload_now`] on a thread where a file may block.
+    ///
+    /// # Errors
+    /// The reason, with its causes, for people.
+    pub async fn request(&self) -> Result<(), String> {
+        let reloader = Arc::clone(&self.0);
+        let reload = tokio::task::spawn_blocking(move || reloader.reload_now());
+        reload.await.unwrap_or_else(|error| Err(chain(&error)))
+    }
+}
+
+impl Reload for ReloadRequests {
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async { self.reload_now() })
+        Box::pin(self.request())
     }
 }

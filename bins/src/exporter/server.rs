@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use super::reload::Reloader;
+use super::reload::{ReloadRequests, Reloader};
 use super::{build, now_ms};
 
 /// How often the web configuration file is looked at.
@@ -88,7 +88,14 @@ impl Server {
             None => None,
         };
         let auth = match (&web_config, &parts.user) {
-            (Some(web_config), _) => web_config.authenticator(),
+            (Some(web_config), user) => {
+                if user.is_some() {
+                    warn!(
+                        "--web.config.file alone says who may ask: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD have no effect"
+                    );
+                }
+                web_config.authenticator()
+            }
             (None, Some((name, password))) => {
                 let users = Users::builder().plain(name, password.expose())?.build();
                 Arc::new(Authenticator::new(users))
@@ -167,7 +174,7 @@ fn app_state(
         discovery: Arc::new(move || rows.view().rows()),
         auth,
         readiness: reloader.readiness(),
-        reload: Arc::clone(&reloader) as _,
+        reload: Arc::new(ReloadRequests(Arc::clone(&reloader))),
         config_yaml: Arc::new(move || shown.shown()),
         flags: Arc::new(
             parts

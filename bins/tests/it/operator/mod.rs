@@ -1,5 +1,7 @@
+mod end;
 mod page;
 mod readiness;
+mod users;
 
 use fixtures::MockAiven;
 
