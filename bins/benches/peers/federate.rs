@@ -257,7 +257,7 @@ fn federate(selector: &str) -> String {
     path
 }
 
-/// Waits until `done`, for `bound` at most; an error says what was `missing`.
+/// Waits until `done`, for `bound` at most, and says whether it is.
 pub(crate) fn wait_until(
     bound: Duration,
     mut done: impl FnMut() -> Result<bool, Failure>,

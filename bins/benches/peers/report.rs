@@ -52,6 +52,8 @@ impl Measured {
 
     fn name(&self) -> String {
         format!("{} {}", self.system.name(), self.version)
+            .trim_end()
+            .to_owned()
     }
 }
 
@@ -78,48 +80,65 @@ pub(crate) fn tables(options: &Options, measured: &[Measured]) -> String {
             &values.collect::<Vec<_>>(),
         );
     }
-    let ratios = ratios(options.transport, measured, &figures);
-    for peer in measured
+    text + &ratio_table(&ratios(options.transport, measured, &figures), measured)
+}
+
+/// The exporter's part of what each peer takes, a column a peer, and the targets.
+fn ratio_table(ratios: &[Ratio], measured: &[Measured]) -> String {
+    let mut text = String::new();
+    if ratios.is_empty() {
+        return text;
+    }
+    let peers: Vec<_> = measured
         .iter()
-        .filter(|other| other.system != System::Exporter)
-    {
-        let ratios = ratios.iter().filter(|ratio| ratio.peer == peer.system);
-        let ratios: Vec<_> = ratios.collect();
-        if ratios.is_empty() {
-            continue;
+        .filter(|measured| measured.system != System::Exporter)
+        .collect();
+    let with_targets = ratios.iter().any(|ratio| ratio.target.is_some());
+    text.push('\n');
+    let mut heads: Vec<_> = peers
+        .iter()
+        .map(|peer| format!("part of {}", peer.name()))
+        .collect();
+    let mut lines = vec!["---:".to_owned(); heads.len()];
+    if with_targets {
+        heads.extend(["target", "met"].map(str::to_owned));
+        lines.extend(["---:", "---"].map(str::to_owned));
+    }
+    row(&mut text, "exporter", &heads);
+    row(&mut text, "---", &lines);
+    for quantity in Quantity::all() {
+        let of_quantity = ratios.iter().filter(|ratio| ratio.quantity == quantity);
+        let of_quantity: Vec<_> = of_quantity.collect();
+        let mut cells: Vec<_> = of_quantity.iter().map(|ratio| part(ratio.times)).collect();
+        if with_targets {
+            cells.extend(target_cells(
+                of_quantity.iter().find_map(|ratio| ratio.target),
+            ));
         }
-        text.push('\n');
-        row(
-            &mut text,
-            &format!("exporter / {}", peer.name()),
-            &["ratio".into(), "target".into(), "met".into()],
-        );
-        row(
-            &mut text,
-            "---",
-            &["---:".into(), "---:".into(), "---".into()],
-        );
-        for ratio in ratios {
-            let (target, met) = match ratio.target {
-                Some((Target::Part(part), met)) => (format!("1/{part}"), yes(met)),
-                Some((Target::AtMost(value), met)) => {
-                    (format!("at most {}", ratio.quantity.show(value)), yes(met))
-                }
-                None => (String::new(), String::new()),
-            };
-            let times = match ratio.times {
-                times if !times.is_finite() => "–".to_owned(),
-                times if times < 1.0 => format!("{:.2}", 1.0 / times),
-                times => format!("1/{times:.1}"),
-            };
-            row(
-                &mut text,
-                &ratio.quantity.to_string(),
-                &[times, target, met],
-            );
-        }
+        row(&mut text, &quantity.to_string(), &cells);
     }
     text
+}
+
+/// The part that one of `times` is.
+fn part(times: f64) -> String {
+    match times {
+        times if !times.is_finite() => "–".to_owned(),
+        times if times < 1.0 => format!("{:.2}", 1.0 / times),
+        times => format!("1/{times:.1}"),
+    }
+}
+
+/// A target, and whether it is met.
+fn target_cells(target: Option<(Target, bool)>) -> [String; 2] {
+    let Some((target, met)) = target else {
+        return [String::new(), String::new()];
+    };
+    let target = match target {
+        Target::Part(part) => format!("1/{part}"),
+        Target::AtMost(bytes) => format!("{:.0} MB", bytes / 1e6),
+    };
+    [target, if met { "yes" } else { "no" }.to_owned()]
 }
 
 /// Everything, for programs.
@@ -215,8 +234,4 @@ fn object(figures: &Figures) -> Value {
 fn row(text: &mut String, first: &str, others: &[String]) {
     // Writing to a string can't fail.
     let _ = writeln!(text, "| {first} | {} |", others.join(" | "));
-}
-
-fn yes(met: bool) -> String {
-    if met { "yes" } else { "no" }.to_owned()
 }

@@ -17,6 +17,9 @@ use crate::system::System;
 const WARM_UP: u64 = 3;
 /// How much longer than it should the warm-up may take.
 const GRACE: Duration = Duration::from_secs(60);
+/// The share of the scrapes of a window that must have happened, else the machine is too slow for
+/// what is asked of it.
+const ENOUGH: f64 = 0.9;
 /// Requests of one kind go on for this long, where the window isn't short.
 const BATCH: Duration = Duration::from_secs(5);
 /// The share of the window that a batch takes where that is less.
@@ -61,19 +64,24 @@ pub(crate) fn run(
                 .all(|(node, count)| count - before[node] >= WARM_UP))
         },
     )?;
-    let up = server.by_instance("up")?;
-    let healthy = up.values().filter(|up| **up == 1.0).count();
-    if !scraped || healthy != options.nodes() {
-        let nodes = options.nodes();
-        return Err(running.failure(&format!(
-            "{healthy} of {nodes} targets are up after the warm-up"
-        )));
+    if !scraped {
+        return Err(running.failure("the warm-up takes too long"));
     }
 
     eprintln!("{}: scraping for {:?}", system.name(), options.window);
     let before = nodes.scrapes()?;
     let window = measure::window(server.pid, options.window)?;
     let after = nodes.scrapes()?;
+    let scrapes: u64 = after.iter().map(|(node, count)| count - before[node]).sum();
+    let expected = options.nodes() as f64 * options.window.div_duration_f64(options.interval);
+    let up = server.by_instance("up")?;
+    let healthy = up.values().filter(|up| **up == 1.0).count();
+    if healthy != options.nodes() || (scrapes as f64) < expected * ENOUGH {
+        let nodes = options.nodes();
+        return Err(running.failure(&format!(
+            "{healthy} of {nodes} targets are up; {scrapes} scrapes where {expected} were expected"
+        )));
+    }
 
     eprintln!("{}: fetching", system.name());
     let mut figures = Figures::new();

@@ -40,19 +40,26 @@ impl System {
         })
     }
 
-    /// What its `--version` begins with; `None` where it isn't installed.
+    /// Its version, maybe empty; `None` where it isn't installed.
     pub(crate) fn version(self) -> Option<String> {
         let said = Command::new(self.binary()).arg("--version").output().ok()?;
-        // Some print it on standard error.
+        // Some print it on standard error, and Debian's VictoriaMetrics doesn't know its own.
         let said = [said.stdout, said.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        let line = said.lines().find(|line| !line.trim().is_empty())?;
-        let version = line.split([' ', '-', '(', ')']).find(|word| {
-            word.trim_start_matches('v')
-                .starts_with(|first: char| first.is_ascii_digit())
-                && word.contains('.')
-        });
-        Some(version.unwrap_or(line).trim_end_matches(',').to_owned())
+        let of_package = || {
+            let mut query = Command::new("dpkg-query");
+            query.args(["--show", "--showformat=${Version}", self.name()]);
+            Some(query.output().ok()?.stdout)
+        };
+        let version = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            let mut words = text.split(|separator| " ,+-()\n".contains(separator));
+            let is_version =
+                |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+            Some(words.find(is_version)?.to_owned())
+        };
+        version(&said)
+            .or_else(|| version(&of_package()?))
+            .or_else(|| Some(String::new()))
     }
 
     /// How to get it.
