@@ -41,9 +41,17 @@ impl Additions {
     }
 }
 
-/// Label text of every pair of base and layout that an answer has met.
+/// Label text of pairs of base and layout that an answer has met lately.
 #[derive(Debug, Default)]
-pub(crate) struct LabelTexts(HashMap<(usize, usize), Pieces>);
+pub(crate) struct LabelTexts {
+    pieces: HashMap<(usize, usize), Pieces>,
+    /// What they take, about.
+    bytes: usize,
+}
+
+/// What the texts may take. Those of 300 targets in ten layouts fit, more than a node of Elasticsearch has. Beyond that
+/// texts are made anew now and then: an answer goes through one metric name after the other, each of few layouts.
+const MOST_BYTES: usize = 1 << 20;
 
 /// `{a="1",b="` … `",c="3"}`: what stands around the values of a series' own labels, one piece more than values.
 #[derive(Debug)]
@@ -59,9 +67,15 @@ impl LabelTexts {
         escaping: Escaping,
     ) -> &Pieces {
         let key = (found.base, layout_key(labels.shape) as usize);
-        self.0
-            .entry(key)
-            .or_insert_with(|| Pieces::new(labels, additions, escaping))
+        if self.bytes > MOST_BYTES {
+            self.pieces.clear();
+            self.bytes = 0;
+        }
+        self.pieces.entry(key).or_insert_with(|| {
+            let pieces = Pieces::new(labels, additions, escaping);
+            self.bytes += pieces.bytes();
+            pieces
+        })
     }
 }
 
@@ -96,6 +110,12 @@ impl Pieces {
         Self(pieces.into_boxed_slice())
     }
 
+    /// Memory that it takes, about.
+    fn bytes(&self) -> usize {
+        let texts = self.0.iter().map(|piece| piece.len() + size_of_val(piece));
+        size_of::<(usize, usize, Self)>() + texts.sum::<usize>()
+    }
+
     /// Appends `{…}` with the `values` in their places.
     pub(crate) fn write(&self, values: &[Arc<str>], out: &mut Vec<u8>) {
         self.write_after(0, values, out);
@@ -126,4 +146,49 @@ pub(crate) fn label_set(selection: &Selection, found: Found, additions: &Additio
     let mut labels = series.to_label_set();
     labels.extend(additions.missing(series));
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prom_model::sample::Sample;
+    use prom_model::sink::Sink as _;
+
+    use super::*;
+    use crate::store::{Cursor, DEFAULT_LOOKBACK, Store};
+
+    #[test]
+    fn texts_are_bounded_and_the_same_when_made_anew() {
+        let store = Store::new(DEFAULT_LOOKBACK);
+        let host = "h".repeat(1000);
+        let target: LabelSet = [("host", &*host)].into_iter().collect();
+        let mut writer = store.open(Arc::new(target.clone()));
+        writer.begin(0);
+        for layout in 0..3000 {
+            let mut labels = target.clone();
+            labels.set("__name__", "m");
+            labels.set(&format!("label_{layout}"), "x");
+            let series = writer.resolve(&labels, None);
+            writer.append(series, Sample::new(1.0)).unwrap();
+        }
+        writer.commit();
+        let selection = store.snapshot().into_selection(None, 0);
+        let additions = Additions::new(&LabelSet::new());
+        let (mut texts, mut cursor) = (LabelTexts::default(), Cursor::default());
+        let mut count = 0;
+        while let Some(found) = selection.next(&mut cursor) {
+            let labels = selection.labels(found).unwrap();
+            let own = labels.shape.own().next().unwrap().0;
+            let pieces = texts.pieces(found, labels, &additions, Escaping::AllowUtf8);
+            let mut text = Vec::new();
+            pieces.write(&labels.shape.values, &mut text);
+            let want = format!("{{host=\"{host}\",{own}=\"x\",instance=\"\"}}");
+            assert_eq!(String::from_utf8(text).unwrap(), want);
+            assert!(texts.bytes <= MOST_BYTES + 2 * host.len());
+            count += 1;
+        }
+        assert_eq!(count, 3000);
+        assert!(texts.pieces.len() < 1100, "{}", texts.pieces.len());
+    }
 }
