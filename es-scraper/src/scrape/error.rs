@@ -102,6 +102,9 @@ pub enum ScrapeError {
         /// How many there may be.
         limit: u64,
     },
+    /// A sink, a clock, a transport or the scraper itself panicked.
+    #[error("the scrape panicked")]
+    Panicked,
     /// Something that all targets of the job share can't be used.
     #[error(transparent)]
     Shared(#[from] Arc<Self>),

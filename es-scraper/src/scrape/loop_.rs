@@ -99,7 +99,7 @@ impl LastScrapeCell {
             .clone()
     }
 
-    fn store(&self, last: LastScrape) -> LastScrape {
+    pub(super) fn store(&self, last: LastScrape) -> LastScrape {
         let mut cell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut cell, last)
     }
@@ -135,7 +135,7 @@ impl ScrapeLoop {
     }
 
     /// Runs until the sender of the settings is dropped, and then until nothing is left to be said of the target.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         let interval = self.current.target.interval();
         let spread = self.current.target.identity().spread() ^ self.shared.offset_seed;
         let mut first = std::pin::pin!(sleep(offset(interval, spread, self.shared.clock.now())));
@@ -208,6 +208,24 @@ impl ScrapeLoop {
         self.report(at_ms, duration, result);
     }
 
+    /// Takes a scrape that panicked for one that failed, and so ends the target's series.
+    pub(super) async fn panicked(&mut self) {
+        let now_ms = self.now_ms();
+        let time = ScrapeTime {
+            at_ms: now_ms,
+            now_ms,
+        };
+        let writer = &mut self.writer;
+        let rules = &self.current.rules;
+        let work = |workspace: &mut Workspace| {
+            let failed = Err(ScrapeError::Panicked);
+            let (_, result) = writer.write(time, failed, rules, workspace, || Duration::ZERO);
+            result
+        };
+        let result = self.shared.workspaces.run(work).await;
+        self.report(now_ms, Duration::ZERO, result);
+    }
+
     async fn fetch(&mut self, body: &mut Body) -> Result<Answer, ScrapeError> {
         if let Some(error) = &self.current.forced_error {
             return Err(ScrapeError::Shared(Arc::clone(error)));
@@ -245,14 +263,16 @@ impl ScrapeLoop {
         if !Arc::ptr_eq(&next.transport, &self.current.transport) {
             self.scrape = next.transport.open();
         }
-        if !next.rules.label_alike(&self.current.rules) {
+        if !Arc::ptr_eq(&next.rules, &self.current.rules)
+            && !next.rules.label_alike(&self.current.rules)
+        {
             self.writer.forget_texts();
         }
         self.current = next;
     }
 
     /// Ends the target's series, unless it comes back: when its second scrape from now would long have been made.
-    async fn end(mut self, ticks: &mut Interval, interval: Duration) {
+    async fn end(&mut self, ticks: &mut Interval, interval: Duration) {
         ticks.tick().await;
         let at_ms = self.now_ms();
         ticks.tick().await;

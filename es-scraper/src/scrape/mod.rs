@@ -3,6 +3,7 @@
 //! - [`Scraper`] holds all jobs; a pool for each keeps a loop running for each of its targets.
 //! - A loop scrapes at fixed distances, at a moment of the interval that is the target's own, over a
 //!   connection that is the target's own ([`HttpTransport`]).
+//!   One that panics costs its target a scrape, and starts anew.
 //! - What a body holds goes by the rules of its job ([`SampleRules`]) into the sink. A scrape
 //!   becomes visible all at once; one that fails leaves nothing but its report (`up` and four more), and ends the
 //!   target's series.
@@ -26,6 +27,7 @@ mod pool;
 mod recording;
 mod rules;
 mod scraper;
+mod supervision;
 mod workspace;
 mod writer;
 

@@ -14,8 +14,9 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use super::client::{Compression, HttpSettings, HttpTransport, TlsSettings, Transport};
 use super::error::ScrapeError;
-use super::loop_::{LastScrapeCell, LoopSettings, ScrapeLoop, Shared};
+use super::loop_::{LastScrapeCell, LoopSettings, Shared};
 use super::rules::SampleRules;
+use super::supervision::keep_scraping;
 use crate::config::{ScrapeConfig, ScrapeProtocol};
 use crate::discovery::Groups;
 use crate::target::{Identity, Target, TargetDefaults, Targets};
@@ -349,9 +350,8 @@ impl ScrapePool {
             target = settings.target.url()
         );
         let (sender, receiver) = watch::channel(settings);
-        let scrape_loop =
-            ScrapeLoop::new(Arc::clone(&self.shared), receiver, Arc::clone(&last_scrape));
-        self.tasks.spawn(scrape_loop.run().instrument(span));
+        let scraping = keep_scraping(Arc::clone(&self.shared), receiver, Arc::clone(&last_scrape));
+        self.tasks.spawn(scraping.instrument(span));
         RunningLoop {
             settings: sender,
             last_scrape,

@@ -18,5 +18,6 @@ mod relabel;
 mod scrape_client;
 mod scrape_faults;
 mod scrape_loop;
+mod scrape_panics;
 mod scraping;
 mod sd_oracle;

@@ -12,6 +12,7 @@ use es_scraper::scrape::{
     ScraperOptions, Transport,
 };
 use es_scraper::target::{Target, TargetDefaults};
+use prom_model::sink::Sink;
 use prom_model::target::{TargetGroup, TargetHealth, TargetStatus, TargetStatuses};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -173,13 +174,24 @@ pub(crate) struct Job {
 impl Job {
     /// A job without targets, scraped over `transport` at the time of tokio.
     pub(crate) fn scripted(interval: Duration, transport: &Scripted) -> Self {
+        let clock = Arc::new(TokioClock::start());
+        Self::scripted_with(interval, transport, clock, |recording| Arc::new(recording))
+    }
+
+    /// As [`Job::scripted`], at the time of `clock` and into the sink that `sink` makes of the recording.
+    pub(crate) fn scripted_with(
+        interval: Duration,
+        transport: &Scripted,
+        clock: Arc<dyn Clock>,
+        sink: impl FnOnce(Recording) -> Arc<dyn Sink>,
+    ) -> Self {
         let options = ScraperOptions {
-            clock: Arc::new(TokioClock::start()),
+            clock,
             ..ScraperOptions::default()
         };
         let transport = Arc::new(transport.clone());
         Self::start(interval, interval, |recording, metrics| {
-            Scraper::with_transport(Arc::new(recording), metrics, options, transport)
+            Scraper::with_transport(sink(recording), metrics, options, transport)
         })
     }
 
