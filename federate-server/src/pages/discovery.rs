@@ -67,12 +67,13 @@ fn render_services(html: &mut String, discovery: &DiscoveryStatus) {
     }
     if !well.is_empty() {
         let count = well.len();
-        let services = if count == 1 { "service" } else { "services" };
+        let services = match count {
+            1 => "1 service as it should be".to_owned(),
+            _ => format!("{count} services as they should be"),
+        };
         push(
             html,
-            format_args!(
-                "<details class=\"services\"><summary>{name}: {count} {services} as they should be</summary>\n"
-            ),
+            format_args!("<details class=\"services\"><summary>{name}: {services}</summary>\n"),
         );
         render_table(html, &well);
     }
@@ -86,9 +87,12 @@ fn render_table(html: &mut String, services: &[&ServiceStatus]) {
     );
     for service in services {
         let (name, targets) = (Escaped(&service.name), service.targets);
-        push(html, format_args!("<tr><td>"));
+        html.push_str("<tr><td>");
         render_state(html, service);
-        push(html, format_args!("</td><td>{name}</td><td>"));
+        push(
+            html,
+            format_args!("</td><td class=\"name\">{name}</td><td>"),
+        );
         render_nodes(html, &service.nodes);
         push(html, format_args!("</td><td>{targets}</td><td>"));
         render_remarks(html, service);
@@ -120,21 +124,30 @@ pub(super) fn unwell(discoveries: &[DiscoveryStatus]) -> Unwell<'_> {
     unwell
 }
 
+/// The service's own word in the colour of its standing; one that fails may well call itself running.
 fn render_state(html: &mut String, service: &ServiceStatus) {
+    let state = Escaped(&service.state);
     let (class, word) = match service.standing {
         Standing::Well => ("up", "ok"),
         Standing::Unsettled => ("unknown", "unsettled"),
         Standing::Failing => ("down", "failing"),
     };
-    let state = match &*service.state {
-        "" => word,
-        state => state,
-    };
-    let state = Escaped(state);
-    push(
-        html,
-        format_args!("<span class=\"state {class}\">{state}</span>"),
-    );
+    match (service.standing, &*service.state) {
+        (_, "") => push(
+            html,
+            format_args!("<span class=\"state {class}\">{word}</span>"),
+        ),
+        (Standing::Failing, _) => push(
+            html,
+            format_args!(
+                "<span class=\"state {class}\">{word}</span> <span class=\"label\">{state}</span>"
+            ),
+        ),
+        _ => push(
+            html,
+            format_args!("<span class=\"state {class}\">{state}</span>"),
+        ),
+    }
 }
 
 /// Nodes that aren't well by name, the others by number.

@@ -228,14 +228,14 @@ async fn services_that_are_not_well_come_first() {
     let texts = [
         "aiven refuses the token (401): expired",
         "<details class=\"services\" open><summary>Aiven project paas: <b>3</b> of 4 services not as they should be",
-        "<span class=\"state down\">RUNNING</span></td><td>broken</td>",
+        "<span class=\"state down\">failing</span> <span class=\"label\">RUNNING</span></td><td class=\"name\">broken</td>",
         "<span class=\"label\">1 running</span>",
         "lookup fails: no addresses</span>; <span class=\"error\">no targets",
-        "<td>worse</td>",
-        "<span class=\"state unknown\">RUNNING</span></td><td>moving</td>",
+        "<td class=\"name\">worse</td>",
+        "<span class=\"state unknown\">RUNNING</span></td><td class=\"name\">moving</td>",
         "moving-3: <b>syncing_data</b></span> <span class=\"label\">2 running</span>",
-        "<details class=\"services\"><summary>Aiven project paas: 1 service as",
-        "<span class=\"state up\">RUNNING</span></td><td>fine</td>",
+        "<details class=\"services\"><summary>Aiven project paas: 1 service as it should be",
+        "<span class=\"state up\">RUNNING</span></td><td class=\"name\">fine</td>",
         // Again beside the targets that it may explain.
         "<h3>moving</h3>\n<p class=\"why\"><span class=\"state unknown\">RUNNING</span>",
         "moving-3: <b>syncing_data</b>",
@@ -253,7 +253,7 @@ async fn services_that_are_well_are_folded_up_and_so_are_many_that_are_not() {
     .await;
     in_order(
         &page,
-        &["<details class=\"services\"><summary>Aiven project paas: 2 services as"],
+        &["<details class=\"services\"><summary>Aiven project paas: 2 services as they should be"],
     );
     assert_eq!(page.matches("class=\"services\"").count(), 1);
     let names = (0..100).map(|number| format!("s{number}"));

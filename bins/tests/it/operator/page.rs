@@ -50,19 +50,19 @@ async fn services_say_what_is_wrong_with_them() {
 
     let want = [
         "<b>5</b> of 6 services not as they should be",
-        "<td>prod-&lt;gone&gt;</td>",
+        "<td class=\"name\">prod-&lt;gone&gt;</td>",
         "in the catalogue, but not in the project",
-        "<td>prod-bare</td>",
+        "<td class=\"name\">prod-bare</td>",
         "integration can&#39;t be enabled: aiven forbids this to the token (403)",
         "no targets: without integration with the endpoint",
-        "<td>prod-lost</td>",
+        "<td class=\"name\">prod-lost</td>",
         "lookup of its host name fails: no addresses",
-        "<span class=\"state unknown\">REBALANCING</span></td><td>prod-moving</td>",
+        "<span class=\"state unknown\">REBALANCING</span></td><td class=\"name\">prod-moving</td>",
         ": <b>syncing_data</b></span> <span class=\"label\">2 running</span> </td><td>3</td>",
-        "<span class=\"state unknown\">POWEROFF</span></td><td>prod-off</td>",
+        "<span class=\"state unknown\">POWEROFF</span></td><td class=\"name\">prod-off</td>",
         "no targets: powered off",
-        "1 service as they should be",
-        "<td>prod-fine</td>",
+        "1 service as it should be",
+        "<td class=\"name\">prod-fine</td>",
         "<h3>prod-moving</h3>\n<p class=\"why\"><span class=\"state unknown\">REBALANCING</span>",
     ];
     let page = eventually_ok("the page", async || {
