@@ -53,6 +53,14 @@ pub trait TargetSink: Send {
     /// be forgotten then.
     fn describe(&mut self, name: &str, metadata: &Metadata) -> FamilyRef;
 
+    /// What the family `name` was described with last, so that a part of it can be told anew: an exposition may say type,
+    /// help and unit one after the other, and each holds until it is said anew. `None` where the family isn't
+    /// known, or where the sink doesn't keep what it is told.
+    fn metadata(&self, name: &str) -> Option<Metadata> {
+        let _ = name;
+        None
+    }
+
     /// Starts a scrape made at `timestamp_ms` (milliseconds since the Unix epoch). Samples of a
     /// scrape that was begun and not committed are discarded.
     fn begin(&mut self, timestamp_ms: i64);
@@ -66,6 +74,7 @@ pub trait TargetSink: Send {
     /// Makes the scrape under way visible, all at once.
     fn commit(&mut self);
 
-    /// The scraper will not name `series` again. Its last sample stays visible while it is one.
+    /// The scraper will not name `series` again. Its last sample stays visible while it is one. A series that never
+    /// had a committed sample may be released before the commit of the scrape under way.
     fn release(&mut self, series: SeriesRef);
 }

@@ -18,6 +18,15 @@ pub(crate) struct CurrentFamily {
     family: Option<Family>,
 }
 
+/// What a sink knows of a family, seen from comments that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    /// Something earlier: the comments change it.
+    Former,
+    /// The comments have been told before, and others that follow them.
+    Latest,
+}
+
 #[derive(Debug)]
 struct Family {
     name: String,
@@ -32,6 +41,8 @@ impl CurrentFamily {
     }
 
     /// Comments that weren't: tells `sink` of all families they are about.
+    ///
+    /// As in Prometheus type, help and unit are independent: what they don't say stays as it was.
     pub(crate) fn describe(
         &mut self,
         body: &[u8],
@@ -39,8 +50,19 @@ impl CurrentFamily {
         comments: Range<usize>,
         sink: &mut dyn TargetSink,
     ) {
+        self.read(body, format, comments, Knowledge::Former, sink);
+    }
+
+    fn read(
+        &mut self,
+        body: &[u8],
+        format: Format,
+        comments: Range<usize>,
+        knowledge: Knowledge,
+        sink: &mut dyn TargetSink,
+    ) {
         self.unread = None;
-        let mut told: HashMap<String, Metadata> = HashMap::new();
+        let mut told: HashMap<String, (Metadata, bool)> = HashMap::new();
         let mut last = None;
         let mut parser = Parser::new(&body[comments], format);
         // They have been parsed before; where they end, an OpenMetrics body lacks its end.
@@ -51,22 +73,31 @@ impl CurrentFamily {
                 }
                 _ => continue,
             };
-            let metadata = told.entry(name.clone()).or_default();
-            match entry {
-                Entry::Type { metric_type, .. } => metadata.metric_type = metric_type,
-                Entry::Help { help, .. } => metadata.help = help.into(),
-                Entry::Unit { unit, .. } => metadata.unit = unit.into(),
-                _ => {}
+            let (metadata, holds) = told.entry(name.clone()).or_insert_with(|| {
+                let known = sink.metadata(&name);
+                let holds = known.is_some() && knowledge == Knowledge::Latest;
+                (known.unwrap_or_default(), holds)
+            });
+            if !*holds {
+                match entry {
+                    Entry::Type { metric_type, .. } => metadata.metric_type = metric_type,
+                    Entry::Help { help, .. } => metadata.help = help.into(),
+                    Entry::Unit { unit, .. } => metadata.unit = unit.into(),
+                    _ => {}
+                }
             }
             last = Some(name);
         }
         let mut families = HashMap::with_capacity(told.len());
-        for (name, metadata) in &told {
+        for (name, (metadata, _)) in &told {
             families.insert(name, sink.describe(name, metadata));
         }
         // Comments that say nothing of a family leave the former one in place.
         if let Some(name) = last
-            && let (Some(reference), Some(metadata)) = (families.get(&name), told.get(&name))
+            && let (Some(reference), Some(metadata)) = (
+                families.get(&name),
+                told.get(&name).map(|(metadata, _)| metadata),
+            )
         {
             self.family = Some(Family {
                 reference: *reference,
@@ -86,7 +117,7 @@ impl CurrentFamily {
         sink: &mut dyn TargetSink,
     ) -> Option<FamilyRef> {
         if let Some(comments) = self.unread.take() {
-            self.describe(body, format, comments, sink);
+            self.read(body, format, comments, Knowledge::Latest, sink);
         }
         let family = self.family.as_ref()?;
         is_member(metric_name, &family.name, family.metric_type).then_some(family.reference)

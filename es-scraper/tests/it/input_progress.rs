@@ -38,7 +38,11 @@ fn progress(inputs: usize, tried: usize, succeeded: usize) -> InputProgress {
 async fn becomes(job: &JobGroups, want: InputProgress) {
     let mut seen = job.progress.clone();
     let reached = timeout(PATIENCE, seen.wait_for(|progress| *progress == want)).await;
-    assert!(reached.is_ok(), "{:?} never became {want:?}", *job.progress.borrow());
+    assert!(
+        reached.is_ok(),
+        "{:?} never became {want:?}",
+        *job.progress.borrow()
+    );
 }
 
 #[tokio::test]
@@ -75,7 +79,11 @@ async fn failures_are_told_from_successes() {
     becomes(&job, progress(4, 4, 3)).await;
     // What has succeeded once has.
     std::fs::write(folder.path().join("good.json"), "[").unwrap();
-    std::fs::write(folder.path().join("absent1.json"), r#"[{"targets": ["a:1"]}]"#).unwrap();
+    std::fs::write(
+        folder.path().join("absent1.json"),
+        r#"[{"targets": ["a:1"]}]"#,
+    )
+    .unwrap();
     let mut groups = job.groups.clone();
     let found = groups.wait_for(|groups| groups.len() == 2);
     timeout(PATIENCE, found).await.unwrap().unwrap();

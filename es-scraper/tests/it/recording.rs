@@ -172,6 +172,10 @@ impl TargetSink for Writer {
         FamilyRef(u32::try_from(place).unwrap())
     }
 
+    fn metadata(&self, name: &str) -> Option<Metadata> {
+        self.recording.state().families.get(name).cloned()
+    }
+
     fn begin(&mut self, timestamp_ms: i64) {
         self.begun = Some(HashMap::new());
         self.at_ms = timestamp_ms;

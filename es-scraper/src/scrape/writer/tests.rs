@@ -523,6 +523,59 @@ fn families_are_told_with_their_series() {
 }
 
 #[test]
+fn type_help_and_unit_are_told_apart() {
+    let mut target = Scraped::new(SampleRules::default());
+    target.content_type = "application/openmetrics-text";
+    let mut f = |body: &str, want: [&str; 3]| {
+        let text = target.write(Ok(&format!("{body}# EOF\n")));
+        assert!(text.contains("up 1"), "{text}");
+        let families = target.recording.families();
+        let Metadata {
+            metric_type,
+            help,
+            unit,
+        } = &families["a_s"];
+        assert_eq!([metric_type.as_str(), help, unit], want, "{body}");
+    };
+    f("# HELP a_s Help.\na_s 1\n", ["unknown", "Help.", ""]);
+    f("# TYPE a_s gauge\na_s 1\n", ["gauge", "Help.", ""]);
+    f("# UNIT a_s s\na_s 1\n", ["gauge", "Help.", "s"]);
+    f("a_s 1\n", ["gauge", "Help.", "s"]);
+    // In parts within one body.
+    f(
+        "# HELP a_s Other.\na_s{x=\"1\"} 1\n# TYPE a_s stateset\na_s{x=\"2\"} 1\n",
+        ["stateset", "Other.", "s"],
+    );
+    // A new series has the comments before it read again; those that came later hold on.
+    f(
+        "# HELP a_s Other.\na_s{x=\"1\"} 1\n# TYPE a_s stateset\na_s{x=\"2\"} 1\n\
+         # HELP a_s Last.\na_s{x=\"3\"} 1\n",
+        ["stateset", "Last.", "s"],
+    );
+    f(
+        "# HELP a_s Other.\na_s{x=\"1\"} 1\na_s{x=\"4\"} 1\n# TYPE a_s stateset\na_s{x=\"2\"} 1\n\
+         # HELP a_s Last.\na_s{x=\"3\"} 1\n",
+        ["stateset", "Last.", "s"],
+    );
+    // What is said to be nothing is nothing.
+    f(
+        "# HELP a_s \n# TYPE a_s unknown\n# UNIT a_s \na_s 1\n",
+        ["unknown", "", ""],
+    );
+}
+
+#[test]
+fn a_member_is_told_by_all_that_is_known_of_its_family() {
+    let mut target = Scraped::new(SampleRules::default());
+    target.write(Ok(
+        "# TYPE h histogram\nh_count 1\n# HELP h Help.\nh_sum 1\n",
+    ));
+    let members = target.recording.members();
+    assert_eq!(members["h_sum{job=\"j\"}"], "h");
+    assert_eq!(members["h_count{job=\"j\"}"], "h");
+}
+
+#[test]
 fn another_type_makes_another_series_of_a_bucket() {
     let mut target = Scraped::new(SampleRules::default());
     target.write(Ok("# TYPE h gauge\nh_bucket{le=\"1\"} 1\n"));
