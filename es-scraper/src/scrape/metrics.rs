@@ -1,5 +1,7 @@
 //! The scraper's own metrics, named as Prometheus names them.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prom_config::duration;
@@ -35,6 +37,8 @@ pub struct ScrapeMetrics {
     out_of_order: Counter,
     out_of_bounds: Counter,
     interval_length: Family<IntervalLabels, Histogram, fn() -> Histogram>,
+    /// Pools of each job.
+    running: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -65,6 +69,7 @@ impl ScrapeMetrics {
             out_of_order: Counter::default(),
             out_of_bounds: Counter::default(),
             interval_length: Family::new_with_constructor(|| Histogram::new(INTERVALS)),
+            running: Arc::default(),
         };
         let target = registry.sub_registry_with_prefix("prometheus_target");
         let counters = [
@@ -141,8 +146,9 @@ impl ScrapeMetrics {
         metrics
     }
 
-    pub(super) fn pool_made(&self) {
+    pub(super) fn pool_made(&self, job: &str) {
         self.pools.inc();
+        *self.running().entry(job.to_owned()).or_default() += 1;
     }
 
     pub(super) fn pool_reloaded(&self) {
@@ -168,12 +174,23 @@ impl ScrapeMetrics {
         }
     }
 
+    /// A pool has ended. Another one of the same job may have begun before.
     pub(super) fn pool_gone(&self, job: &str) {
+        let mut running = self.running();
+        if let Some(count) = running.get_mut(job).filter(|count| **count > 1) {
+            *count -= 1;
+            return;
+        }
+        running.remove(job);
         let labels = job_labels(job);
         self.pool_syncs.remove(&labels);
         self.pool_targets.remove(&labels);
         self.pool_target_limit.remove(&labels);
         self.sync_failed.remove(&labels);
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A target was scraped `since_last` after the scrape before.
@@ -212,7 +229,7 @@ mod tests {
     fn names_are_those_of_prometheus_and_jobs_are_escaped() {
         let mut registry = Registry::default();
         let metrics = ScrapeMetrics::register(&mut registry);
-        metrics.pool_made();
+        metrics.pool_made("a\"b\\\n");
         metrics.pool_synced("a\"b\\\n", 3, 2, 1);
         metrics.scraped_again(Duration::from_secs(30), Duration::from_secs(31));
         let mut text = String::new();
@@ -228,5 +245,23 @@ mod tests {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         assert!(!text.contains("scrape_job="), "{text}");
+    }
+
+    #[test]
+    fn a_pool_that_ends_after_its_successor_began_leaves_its_metrics() {
+        let mut registry = Registry::default();
+        let metrics = ScrapeMetrics::register(&mut registry);
+        let shown = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            text.contains("prometheus_target_scrape_pool_targets{scrape_job=\"j\"} 3")
+        };
+        metrics.pool_made("j");
+        metrics.pool_made("j");
+        metrics.pool_synced("j", 3, 0, 0);
+        metrics.pool_gone("j");
+        assert!(shown());
+        metrics.pool_gone("j");
+        assert!(!shown());
     }
 }

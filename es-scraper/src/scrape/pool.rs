@@ -212,7 +212,7 @@ impl ScrapePool {
         view: Arc<PoolView>,
     ) -> Self {
         let input = inputs.borrow_and_update().clone();
-        shared.metrics.pool_made();
+        shared.metrics.pool_made(&view.job);
         Self {
             rules: Arc::new(input.settings.samples.clone()),
             transport: transports.make(&input.settings.http),
@@ -247,6 +247,8 @@ impl ScrapePool {
         let mut discovery_runs = true;
         loop {
             tokio::select! {
+                // A pool that is to end must not take up targets any more.
+                biased;
                 changed = self.inputs.changed() => {
                     if changed.is_err() {
                         return;
