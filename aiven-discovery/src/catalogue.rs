@@ -78,6 +78,12 @@ pub enum CatalogueError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// No answer in time.
+    #[error("no answer from the service catalogue within {limit:?}")]
+    TimedOut {
+        /// The time-out.
+        limit: std::time::Duration,
+    },
     /// The file isn't what it should be.
     #[error("{path}:{line}:{column}: {problem}")]
     Content {

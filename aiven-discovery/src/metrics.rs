@@ -31,6 +31,8 @@ struct Inner {
     lookup_failures: Counter,
     integration_requests: Counter,
     integration_failures: Counter,
+    catalogue_readings: Counter,
+    catalogue_reading_failures: Counter,
     credential_readings: Counter,
     credential_reading_failures: Counter,
     target_writes: Counter,
@@ -92,6 +94,8 @@ impl Default for Metrics {
             lookup_failures: Counter::default(),
             integration_requests: Counter::default(),
             integration_failures: Counter::default(),
+            catalogue_readings: Counter::default(),
+            catalogue_reading_failures: Counter::default(),
             credential_readings: Counter::default(),
             credential_reading_failures: Counter::default(),
             target_writes: Counter::default(),
@@ -144,6 +148,16 @@ impl Metrics {
             "integration_failures",
             "Attempts to enable the Prometheus integration of a service that failed",
             &inner.integration_failures,
+        );
+        counter(
+            "catalogue_readings",
+            "Readings of the catalogue of services that are to be discovered",
+            &inner.catalogue_readings,
+        );
+        counter(
+            "catalogue_reading_failures",
+            "Readings of the catalogue of services that failed",
+            &inner.catalogue_reading_failures,
         );
         counter(
             "credential_readings",
@@ -295,6 +309,14 @@ impl Metrics {
         count(
             &self.0.integration_requests,
             &self.0.integration_failures,
+            succeeded,
+        );
+    }
+
+    pub(crate) fn count_catalogue_reading(&self, succeeded: bool) {
+        count(
+            &self.0.catalogue_readings,
+            &self.0.catalogue_reading_failures,
             succeeded,
         );
     }

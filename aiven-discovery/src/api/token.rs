@@ -1,8 +1,13 @@
 //! Where the API token comes from.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use prom_model::secret::Secret;
+use tokio::time::timeout;
+
+/// When reading a file is given up, so that one on a dead network file system pins nothing.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The token of Aiven's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +42,15 @@ impl ApiToken {
     pub(super) async fn read(&self) -> Result<Secret, TokenError> {
         let token = match self {
             Self::Inline(token) => token.expose().trim().to_owned(),
-            Self::File(path) => tokio::fs::read_to_string(path)
-                .await
-                .map_err(|source| TokenError::Read {
+            Self::File(path) => {
+                let failed = |source| TokenError::Read {
                     path: path.display().to_string(),
                     source,
-                })?
-                .trim()
-                .to_owned(),
+                };
+                let text = timeout(READ_TIMEOUT, tokio::fs::read_to_string(path)).await;
+                let text = text.map_err(|elapsed| failed(elapsed.into()))?;
+                text.map_err(failed)?.trim().to_owned()
+            }
         };
         if token.is_empty() {
             return Err(TokenError::Empty);

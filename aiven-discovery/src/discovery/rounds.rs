@@ -10,6 +10,7 @@ use super::known::{IntegrationTrouble, Lookup};
 use super::{Discoverer, Progress};
 use crate::api::{ApiError, IntegrationOutcome, ServiceList, with_causes};
 use crate::backoff::Backoff;
+use crate::catalogue::CatalogueError;
 use crate::health::Health;
 use crate::resolve::ResolveError;
 
@@ -17,6 +18,8 @@ use crate::resolve::ResolveError;
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// How long the first lookups wait for the first integrations, and for credentials.
 const ORDER_PATIENCE: Duration = Duration::from_secs(15);
+/// When a reading of the catalogue is given up, so that a file on a dead network file system pins nothing.
+const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many lookups are under way at a time.
 const LOOKUPS: usize = 16;
 /// How long a round of lookups gathers answers before it publishes them.
@@ -82,9 +85,16 @@ impl Discoverer {
     /// Reads catalogue and service list, each of which keeps its last good answer by itself.
     async fn refresh(&self) -> Result<(), ApiError> {
         let started = Instant::now();
-        let (listing, list) = tokio::join!(self.catalogue.list(), self.services());
+        let listing = async {
+            let listing = timeout(CATALOGUE_TIMEOUT, self.catalogue.list()).await;
+            listing.unwrap_or(Err(CatalogueError::TimedOut {
+                limit: CATALOGUE_TIMEOUT,
+            }))
+        };
+        let (listing, list) = tokio::join!(listing, self.services());
         let seconds = started.elapsed().as_secs_f64();
         self.metrics.count_refresh(list.is_ok(), seconds);
+        self.metrics.count_catalogue_reading(listing.is_ok());
         let discovery = self.settings.name.as_str();
         let targets = &self.settings.targets;
         let mut known = self.known();
@@ -120,7 +130,7 @@ impl Discoverer {
                 Ok(())
             }
             Err(error) => {
-                if known.refresh_health.failed(&error) {
+                if known.refresh_health.call_failed(&error) {
                     let error = with_causes(&error);
                     warn!(
                         discovery,
@@ -238,7 +248,7 @@ impl Discoverer {
         if !error.is_transient() {
             trouble.not_before = now + trouble.backoff.next_delay();
         }
-        if trouble.health.failed(error) {
+        if trouble.health.call_failed(error) {
             let error = with_causes(error);
             warn!(discovery = %self.settings.name, service, error, "can't enable the prometheus integration");
         }
@@ -392,7 +402,7 @@ impl Discoverer {
                 }
             }
             Some(Err(failure)) => {
-                if known.credentials_health.failed(&failure) {
+                if known.credentials_health.call_failed(&failure) {
                     let error = with_causes(&failure);
                     warn!(
                         discovery,
@@ -414,7 +424,7 @@ impl Discoverer {
                 }
             }
             Err(failure) => {
-                if known.ca_health.failed(&failure) {
+                if known.ca_health.call_failed(&failure) {
                     let error = with_causes(&failure);
                     warn!(discovery, error, "the project's ca can't be read");
                 }

@@ -314,6 +314,25 @@ async fn without_a_catalogue_there_is_nothing_to_publish() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_catalogue_that_hangs_pins_nothing() {
+    let fake = Fake::new();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    fake.world().listing_hangs = true;
+    fake.world().list = Ok(list([service("b")]));
+    fake.world()
+        .hosts
+        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    // By the catalogue of before, and the list of now.
+    running.targets_become(&["10.0.1.1:9273"]).await;
+    let status = running.discovery.status();
+    assert_eq!(
+        status.catalogue_error.as_deref(),
+        Some("no answer from the service catalogue within 30s")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_powered_off_service_has_no_targets_until_it_is_back() {
     let fake = Fake::new();
     let running = fake.run();

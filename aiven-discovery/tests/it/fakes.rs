@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) credentials: Result<Option<BasicAuth>, fn() -> ApiError>,
     pub(crate) ca: Result<String, fn() -> ApiError>,
     pub(crate) listing: Result<Listing, fn() -> CatalogueError>,
+    /// The catalogue never answers.
+    pub(crate) listing_hangs: bool,
     /// Hosts that aren't here fail.
     pub(crate) hosts: BTreeMap<String, Addresses>,
     /// How long the API takes.
@@ -48,6 +50,7 @@ impl Fake {
             credentials: Ok(Some(auth("first"))),
             ca: Ok("the ca".to_owned()),
             listing: Ok(Listing::WholeProject),
+            listing_hangs: false,
             hosts: BTreeMap::from([("a.host".to_owned(), addresses(&["10.0.0.1", "10.0.0.2"]))]),
             api_delay: Duration::ZERO,
             calls: Vec::new(),
@@ -251,6 +254,10 @@ impl AivenApi for Fake {
 #[async_trait]
 impl Catalogue for Fake {
     async fn list(&self) -> Result<Listing, CatalogueError> {
+        let hangs = self.world().listing_hangs;
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         self.world().listing.clone().map_err(|failure| failure())
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use prom_model::target::Access;
 use tokio::time::sleep;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::fakes::{Fake, auth, list, service, unreachable};
+use crate::fakes::{Fake, auth, list, service, unauthorized, unreachable};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -31,6 +32,19 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
+    /// What this thread logs until the guard is dropped.
+    fn start() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(log.clone())
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        (log, guard)
+    }
+
     fn take(&self) -> Vec<String> {
         let text = std::mem::take(&mut *self.0.lock().unwrap());
         let text = String::from_utf8(text).unwrap();
@@ -42,14 +56,7 @@ impl Log {
 
 #[tokio::test(start_paused = true)]
 async fn changes_are_logged_and_repeats_are_not() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start();
     let fake = Fake::new();
     let running = fake.run();
     running
@@ -87,6 +94,30 @@ async fn changes_are_logged_and_repeats_are_not() {
             r#"INFO targets changed discovery=test targets=1"#,
             r#"INFO the credentials can be read again discovery="test""#,
             r#"INFO the service list can be read again discovery="test""#,
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_expires_in_an_outage_is_told() {
+    let (log, _guard) = Log::start();
+    let fake = Fake::new();
+    let running = fake.run();
+    running
+        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
+        .await;
+    fake.world().list = Err(unreachable);
+    sleep(Duration::from_secs(3600)).await;
+    log.take();
+    // Once, however often the two take turns.
+    for failure in [unauthorized, unreachable, unauthorized] {
+        fake.world().list = Err(failure);
+        sleep(Duration::from_secs(3600)).await;
+    }
+    assert_eq!(
+        log.take(),
+        [
+            r#"WARN the service list can't be read; the targets stay discovery="test" error="aiven refuses the token (401): invalid token""#
         ]
     );
 }

@@ -88,6 +88,8 @@ async fn the_metrics_of_this_crate() {
     f("aiven_sd_refresh_failures_total", 0);
     f("aiven_sd_refresh_duration_seconds_count", 1);
     f("aiven_sd_dns_lookups_total", 1);
+    f("aiven_sd_catalogue_readings_total", 1);
+    f("aiven_sd_catalogue_reading_failures_total", 0);
     f("aiven_sd_credential_readings_total", 1);
     f("aiven_sd_credential_reading_failures_total", 0);
     f("aiven_sd_services{config=\"a \\\"job\\\"\"}", 1);
