@@ -1,5 +1,6 @@
 //! The discoverer: it refreshes, integrates and resolves, and publishes target groups.
 
+mod access;
 mod known;
 mod rounds;
 mod shown;
