@@ -29,15 +29,13 @@ use self::jobs::{Jobs, JobsOptions};
 use self::reload::{ConfigSource, ReloadRequests, Reloader};
 use self::server::{Server, ServerParts};
 use crate::config::Environment;
+use crate::program::LAST_MOMENT;
 
 /// Before the names of this program's own metrics.
 pub const METRICS_PREFIX: &str = "elasticsearch_metric_exporter";
 
 /// How often samples of targets that are gone are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-
-/// When the program ends although something hasn't, from the signal on; the platform kills it after 10 seconds.
-const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// What the program runs with; see [`flags`] for what each is.
 #[derive(Debug, Clone)]

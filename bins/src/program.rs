@@ -4,8 +4,12 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tracing::error;
+
+/// When a program ends although something hasn't, from the signal on; the platform kills it after 10 seconds.
+pub const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// The command line is wrong; as Go's and GNU's programs.
 const USAGE: u8 = 2;

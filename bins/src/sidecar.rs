@@ -26,7 +26,10 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{info, warn};
+
+use crate::program::LAST_MOMENT;
 
 /// The program's name.
 pub const PROGRAM: &str = "aiven-service-discovery";
@@ -156,7 +159,7 @@ impl Sidecar {
         self.http_sd.as_ref().map(|bound| bound.address)
     }
 
-    /// Runs until `shutdown` resolves and answers in flight are finished.
+    /// Runs until `shutdown` resolves and answers in flight are finished, or 9.5 seconds have passed since.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let until = |mut stopped: watch::Receiver<()>| async move {
@@ -194,8 +197,13 @@ impl Sidecar {
             }
         }
         drop(stop);
-        servers.join_all().await;
-        self.tasks.shutdown().await;
+        let end = async {
+            servers.join_all().await;
+            self.tasks.shutdown().await;
+        };
+        if timeout(LAST_MOMENT, end).await.is_err() {
+            warn!(limit = ?LAST_MOMENT, "not everything has stopped in time");
+        }
         info!("stopped");
     }
 }
