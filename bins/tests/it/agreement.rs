@@ -138,7 +138,7 @@ async fn agree(rules: &str) -> Samples {
     let job = "global: {scrape_interval: 1s, external_labels: {platform: ours, cloud: not added}}\n\
                scrape_configs:\n- job_name: aiven\n";
     let rules = indented(rules);
-    let discovered = indented(&discovery(&aiven, ""));
+    let discovered = indented(&discovery(&aiven));
     let config = format!("{job}{discovered}{rules}");
     let exporter = Exporter::start(folder.path(), &config, &[]).await;
     write_discovered(&exporter.site, &aiven, &folder.path().join("targets.json")).await;

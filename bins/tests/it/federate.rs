@@ -4,14 +4,15 @@ use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fixtures::MockAiven;
-use fixtures::node::{Motion, Node};
+use fixtures::node::Node;
 use prom_model::exposition::Format;
 use reqwest::Method;
 
-use crate::support::exporter::{Exporter, config};
+use crate::support::exporter::{PATIENT, config};
 use crate::support::http::{Answer, Site};
 use crate::support::prometheus::Prometheus;
 use crate::support::samples::Samples;
+use crate::support::system::System;
 use crate::support::{eventually, eventually_ok};
 
 const ALL: &[(&str, &str)] = &[("match[]", "{job=\"aiven\"}")];
@@ -31,8 +32,8 @@ const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_format_is_negotiated() {
-    let (aiven, _folder, exporter) = running().await;
-    let site = &exporter.site;
+    let system = running().await;
+    let site = &system.exporter.site;
     let f = async |query, accept: &str, want: &str| {
         let answer = get(site, query, &[("accept", accept)]).await;
         let have = answer.header("content-type").to_owned();
@@ -48,7 +49,7 @@ async fn the_format_is_negotiated() {
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let plain = f(ALL, "*/*", text).await;
     let want = Samples::parse(plain.text());
-    assert_eq!(want.len(), served(&aiven));
+    assert_eq!(want.len(), served(&system.aiven));
     assert!(want.iter().all(|(_, it)| it.timestamp_ms.is_some()));
 
     let answer = f(ALL, OPENMETRICS, openmetrics).await;
@@ -69,8 +70,8 @@ async fn the_format_is_negotiated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gzip_is_optional() {
-    let (_aiven, _folder, exporter) = running().await;
-    let site = &exporter.site;
+    let system = running().await;
+    let site = &system.exporter.site;
     let plain = get(site, ALL, &[]).await;
     assert_eq!(plain.header("content-encoding"), "");
     let want = Samples::parse(plain.text());
@@ -96,18 +97,19 @@ async fn gzip_is_optional() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn timestamps_can_be_left_out() {
-    let (_aiven, _folder, exporter) = running().await;
-    let with = Samples::parse(get(&exporter.site, ALL, &[]).await.text());
+    let system = running().await;
+    let site = &system.exporter.site;
+    let with = Samples::parse(get(site, ALL, &[]).await.text());
     let query = [ALL[0], ("timestamps", "false")];
-    let without = Samples::parse(get(&exporter.site, &query, &[]).await.text());
+    let without = Samples::parse(get(site, &query, &[]).await.text());
     assert!(without.iter().all(|(_, it)| it.timestamp_ms.is_none()));
     same(&with, &without);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_query_is_refused() {
-    let (_aiven, _folder, exporter) = running().await;
-    let site = &exporter.site;
+    let system = running().await;
+    let site = &system.exporter.site;
     for method in [Method::POST, Method::PUT, Method::DELETE] {
         let answer = site.ask(method.clone(), "/federate", ALL, &[]).await;
         assert_eq!(answer.status, 405, "{method}");
@@ -127,7 +129,11 @@ async fn what_is_no_query_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus on PATH"]
 async fn prometheus_gets_the_same_in_every_format() {
-    let (aiven, folder, exporter) = running().await;
+    let System {
+        exporter,
+        aiven,
+        folder,
+    } = running().await;
     serve_moments(&aiven.nodes()[2]);
     let job = |name: &str, protocols: &str, selector: &str| {
         format!(
@@ -225,7 +231,11 @@ fn moments(samples: &Samples) -> Vec<(String, Option<i64>)> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus on PATH"]
 async fn without_timestamps_a_vanished_series_ends_at_once() {
-    let (aiven, folder, exporter) = running().await;
+    let System {
+        exporter,
+        aiven,
+        folder,
+    } = running().await;
     let node = &aiven.nodes()[0];
     node.serve("stays 1\nvanishes 1\n", "text/plain; version=0.0.4");
     let job = |name: &str, more: &str| {
@@ -273,23 +283,16 @@ async fn without_timestamps_a_vanished_series_ends_at_once() {
     assert_eq!(receivers("stays").await.len(), ending.len() + 1);
 }
 
-/// An exporter that has scraped three nodes, whose values stand still, at least twice.
-async fn running() -> (MockAiven, tempfile::TempDir, Exporter) {
-    let builder = MockAiven::builder().motion(Motion::Frozen);
-    let aiven = builder.start().await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let exporter = Exporter::start(folder.path(), &config(&aiven, ""), &[]).await;
-    exporter.all_up(&aiven).await;
+/// A system that has scraped its three nodes, whose values stand still, at least twice.
+async fn running() -> System {
+    let three = MockAiven::builder();
+    let system = System::configured(three, |aiven| config(aiven, PATIENT)).await;
     eventually("second scrapes", async || {
-        let answer = exporter
-            .site
-            .get("/federate", &[("match[]", "scrape_series_added")])
-            .await;
-        let added = Samples::parse(answer.text());
+        let added = system.federate("scrape_series_added").await;
         added.iter().all(|(_, it)| it.value == 0.0).then_some(())
     })
     .await;
-    (aiven, folder, exporter)
+    system
 }
 
 /// How many series are served of what the nodes expose.

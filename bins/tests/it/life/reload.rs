@@ -5,13 +5,11 @@ use std::fmt::Write as _;
 use fixtures::MockAiven;
 use fixtures::api::Call;
 use fixtures::node::Node;
-use reqwest::Method;
 
-use crate::support::PATIENCE;
-use crate::support::eventually;
 use crate::support::exporter::{discovery, indented};
 use crate::support::samples::Samples;
-use crate::support::system::System;
+use crate::support::system::{Scraped as _, System};
+use crate::support::{PATIENCE, POLL, eventually};
 
 const SUCCESSFUL: &str = "elasticsearch_metric_exporter_config_last_reload_successful";
 
@@ -34,11 +32,11 @@ struct Config {
 
 impl Config {
     fn of(aiven: &MockAiven) -> Self {
-        let intervals = "refresh_interval: 1s\ndns_refresh_interval: 1s\n";
         Self {
             external_labels: "{}",
-            aiven: Some(discovery(aiven, intervals)),
-            interval: "250ms",
+            aiven: Some(discovery(aiven)),
+            // None of its scrapes may fail.
+            interval: "1s",
             plain: Vec::new(),
         }
     }
@@ -65,11 +63,7 @@ impl System {
         match ask {
             Ask::Signal => self.exporter.program.signal("HUP"),
             Ask::Http => {
-                let answer = self
-                    .exporter
-                    .site
-                    .ask(Method::POST, "/-/reload", &[], &[])
-                    .await;
+                let answer = self.exporter.reload().await;
                 assert_eq!((answer.status, answer.text()), (200, ""));
             }
         }
@@ -84,24 +78,36 @@ impl System {
         .await
     }
 
+    /// That none of `node`'s series is missing at any time, for long enough for an old loop to end and for what it says
+    /// at its end to be stale.
+    async fn never_missing(&self, node: &Node, before: &Samples) {
+        let count = node.scrape_count() + 3;
+        let looking = async {
+            while node.scrape_count() < count {
+                let now = self.of_node(node).await;
+                assert_eq!(before.differences(&now), [""; 0]);
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.unwrap();
+    }
+
     /// That `node` goes on being scraped on its old connection, none of its series missing at any time.
     async fn undisturbed(&self, node: &Node, before: &Samples) {
-        let connections = node.connection_count();
-        let count = node.scrape_count() + 4;
-        while node.scrape_count() < count {
-            let now = self.of_node(node).await;
-            assert_eq!(before.differences(&now), [""; 0]);
-        }
-        assert_eq!((connections, node.connection_count()), (1, 1));
+        self.never_missing(node, before).await;
+        assert_eq!(node.connection_count(), 1);
     }
+}
+
+/// A system of one node, whose configuration is [`Config::of`].
+async fn reloadable() -> System {
+    let one = MockAiven::builder().nodes(1);
+    System::configured(one, |aiven| Config::of(aiven).text()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_file_changes_nothing() {
-    let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
-        Config::of(aiven).text()
-    })
-    .await;
+    let mut system = reloadable().await;
     let node = system.aiven.nodes()[0].clone();
     let before = system.of_node(&node).await;
     let shown = system
@@ -119,8 +125,8 @@ async fn a_broken_file_changes_nothing() {
         (system.metric(SUCCESSFUL, "").await == 0.0).then_some(())
     })
     .await;
-    let told = system.logged("the configuration can't be read again");
-    assert_eq!(told.len(), 1, "{told:?}");
+    let broken = "the configuration can't be read again";
+    let told = system.logged(broken, 1).await;
     assert!(told[0].contains("exporter.yml:4:3: "), "{told:?}");
     system.undisturbed(&node, &before).await;
     let now = system
@@ -130,11 +136,7 @@ async fn a_broken_file_changes_nothing() {
         .await;
     assert_eq!(shown, now);
 
-    let answer = system
-        .exporter
-        .site
-        .ask(Method::POST, "/-/reload", &[], &[])
-        .await;
+    let answer = system.exporter.reload().await;
     assert_eq!(answer.status, 500);
     assert!(
         answer.text().contains("exporter.yml:4:3: "),
@@ -142,26 +144,18 @@ async fn a_broken_file_changes_nothing() {
         answer.text()
     );
     // One line for each attempt.
-    assert_eq!(system.logged("level=ERROR").len(), 2);
-    assert!(system.logged("level=WARN").is_empty());
+    system.logged("level=ERROR", 2).await;
+    system.logged("level=WARN", 0).await;
     assert_eq!(system.exporter.site.get("/-/reload", &[]).await.status, 405);
 
     // A file that isn't there, and one that is well-formed and can't be used.
     std::fs::remove_file(system.folder.path().join("exporter.yml")).unwrap();
-    let answer = system
-        .exporter
-        .site
-        .ask(Method::POST, "/-/reload", &[], &[])
-        .await;
+    let answer = system.exporter.reload().await;
     assert_eq!(answer.status, 500);
     let token = format!("api_token: {}\n", system.aiven.token());
     assert!(good.contains(&token));
     system.write_config(&good.replacen(&token, "api_token: ''\n", 1));
-    let answer = system
-        .exporter
-        .site
-        .ask(Method::POST, "/-/reload", &[], &[])
-        .await;
+    let answer = system.exporter.reload().await;
     assert_eq!(answer.status, 500);
     system.undisturbed(&node, &before).await;
 
@@ -181,11 +175,8 @@ async fn what_stays_the_same_is_undisturbed_and_the_rest_follows() {
         .await
         .unwrap();
     let [one, two] = <[Node; 2]>::try_from(other.nodes()).unwrap();
-    for ask in [Ask::Signal, Ask::Http] {
-        let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
-            Config::of(aiven).text()
-        })
-        .await;
+    let both = [Ask::Signal, Ask::Http].map(async |ask| {
+        let mut system = reloadable().await;
         let node = system.aiven.nodes()[0].clone();
         let before = system.of_node(&node).await;
 
@@ -234,50 +225,36 @@ async fn what_stays_the_same_is_undisturbed_and_the_rest_follows() {
         assert_eq!(node.connection_count(), 1, "{ask:?}");
         assert_eq!(system.aiven.api().count(Call::Endpoint), 1, "{ask:?}");
         assert_eq!(system.metric(SUCCESSFUL, "").await, 1.0);
-    }
+    });
+    futures_util::future::join_all(both).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_interval_takes_effect_without_a_gap() {
-    let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
-        Config::of(aiven).text()
-    })
-    .await;
+    let mut system = reloadable().await;
     let node = system.aiven.nodes()[0].clone();
     let before = system.of_node(&node).await;
     let mut config = Config::of(&system.aiven);
-    config.interval = "300ms";
+    config.interval = "1s100ms";
     system.reload(Ask::Http, &config.text()).await;
     let site = &system.exporter.site;
     eventually("the new interval", async || {
         let data = site.data("/api/v1/targets", &[]).await;
-        (data["activeTargets"][0]["scrapeInterval"] == "300ms").then_some(())
+        (data["activeTargets"][0]["scrapeInterval"] == "1s100ms").then_some(())
     })
     .await;
-    // Long enough for the old loop to end, and for what it says at its end to be stale.
-    let count = node.scrape_count() + 10;
-    while node.scrape_count() < count {
-        let now = system.of_node(&node).await;
-        assert_eq!(before.differences(&now), [""; 0]);
-    }
+    system.never_missing(&node, &before).await;
     // Other discovery settings bring the same targets.
     config.aiven = config
         .aiven
         .map(|it| it.replace("dns_refresh_interval: 1s", "dns_refresh_interval: 2s"));
     system.reload(Ask::Http, &config.text()).await;
-    let count = node.scrape_count() + 10;
-    while node.scrape_count() < count {
-        let now = system.of_node(&node).await;
-        assert_eq!(before.differences(&now), [""; 0]);
-    }
+    system.never_missing(&node, &before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_by_the_dozen_end_in_the_last_configuration() {
-    let mut system = System::configured(MockAiven::builder().nodes(1), |aiven| {
-        Config::of(aiven).text()
-    })
-    .await;
+    let mut system = reloadable().await;
     let node = system.aiven.nodes()[0].clone();
     let mut config = Config::of(&system.aiven);
     for round in 0..24 {
@@ -299,8 +276,7 @@ async fn reloads_by_the_dozen_end_in_the_last_configuration() {
         (series.get("round") == Some("odd")).then_some(())
     })
     .await;
-    let count = node.scrape_count() + 3;
-    node.wait_for_scrapes(count, PATIENCE).await.unwrap();
+    node.scraped_again(3).await;
     assert_eq!(node.connection_count(), 1);
     assert_eq!(system.targets().await.len(), 1);
 }

@@ -4,9 +4,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fixtures::api::{Call, Fault};
 use fixtures::{MockAiven, dns, node};
-use reqwest::Method;
 
-use crate::support::exporter::{discovery, indented};
+use crate::support::exporter::{SCRAPE_INTERVAL, discovery, indented};
 use crate::support::http::Site;
 use crate::support::system::System;
 use crate::support::{PATIENCE, eventually};
@@ -35,10 +34,9 @@ const MISPLACED: [&str; 7] = [
 ];
 
 fn config(aiven: &MockAiven) -> String {
-    let intervals = "refresh_interval: 1s\ndns_refresh_interval: 1s\n";
     let dead = "static_configs: [{targets: ['127.0.0.1:1']}]";
     format!(
-        "global: {{scrape_interval: 250ms}}\nscrape_configs:\n- job_name: aiven\n{}\
+        "global: {{scrape_interval: {SCRAPE_INTERVAL}}}\nscrape_configs:\n- job_name: aiven\n{}\
          - job_name: basic\n  basic_auth: {{username: own, password: secret-of-basic-auth}}\n  {dead}\n\
          - job_name: bearer\n  authorization: {{credentials: secret-of-authorization}}\n  {dead}\n\
          - job_name: header\n  http_headers: {{X-Token: {{secrets: [secret-of-a-header]}}}}\n  {dead}\n\
@@ -47,7 +45,7 @@ fn config(aiven: &MockAiven) -> String {
          - job_name: http_sd\n  http_sd_configs:\n  \
          - {{url: 'http://sd:secret-in-a-url@127.0.0.1:1/', refresh_interval: 1s}}\n  \
          - {{url: 'http://127.0.0.1:1/', refresh_interval: 1s, authorization: {{credentials: secret-of-http-sd}}}}\n",
-        indented(&discovery(aiven, intervals)),
+        indented(&discovery(aiven)),
     )
 }
 
@@ -142,11 +140,7 @@ async fn no_secret_is_shown_logged_or_kept() {
     // … and in the configuration file.
     for misplaced in MISPLACED {
         system.write_config(&format!("{text}- job_name: broken\n  {misplaced}\n"));
-        let answer = system
-            .exporter
-            .site
-            .ask(Method::POST, "/-/reload", &[], &[])
-            .await;
+        let answer = system.exporter.reload().await;
         assert_eq!(answer.status, 500, "{misplaced}");
         assert!(answer.text().contains("exporter.yml:"), "{}", answer.text());
         seen += answer.text();

@@ -6,9 +6,10 @@ use std::process::{Command, Output};
 use fixtures::{MockAiven, Service};
 use reqwest::Method;
 
-use crate::support::exporter::{Exporter, command};
+use crate::support::eventually;
+use crate::support::exporter::{Exporter, command, config};
 use crate::support::program::Program;
-use crate::support::{eventually, system};
+use crate::support::system::System;
 
 const GOOD: &str =
     "scrape_configs:\n- job_name: one\n  static_configs: [{targets: ['127.0.0.1:1']}]\n";
@@ -242,15 +243,14 @@ async fn the_environment_is_a_configuration() {
         .env("AIVEN_PROJECT", aiven.project())
         .env("AIVEN_PROMETHEUS_ENDPOINT_ID", aiven.endpoint_id())
         .env("SERVICES_FILE", services)
-        .env("SCRAPE_INTERVAL", "700ms")
+        .env("SCRAPE_INTERVAL", "1s500ms")
         .env("BASIC_AUTH_USERNAME", "tenant")
         .env("BASIC_AUTH_PASSWORD", "tenant-password");
     let exporter = Exporter::run(&mut command).await;
     let tenant = exporter.site.clone().with_user("tenant", "tenant-password");
     let target = eventually("the target", async || {
-        let mut data = tenant.data("/api/v1/targets", &[]).await;
-        let target = data["activeTargets"][0].take();
-        (!target.is_null()).then_some(target)
+        let data = tenant.data("/api/v1/targets", &[]).await;
+        data["activeTargets"].get(0).cloned()
     })
     .await;
     let port = aiven.nodes()[0].address().port();
@@ -258,7 +258,7 @@ async fn the_environment_is_a_configuration() {
         target["scrapeUrl"],
         format!("https://127.0.0.1:{port}/metrics")
     );
-    assert_eq!(target["scrapeInterval"], "700ms");
+    assert_eq!(target["scrapeInterval"], "1s500ms");
     assert_eq!(target["labels"]["job"], "aiven");
     assert_eq!(target["labels"]["aiven_service_name"], "prod-one");
     assert_eq!(target["labels"]["space_name"], "dev");
@@ -283,7 +283,7 @@ async fn the_environment_is_a_configuration() {
 async fn it_is_not_ready_before_the_first_discovery() {
     let aiven = MockAiven::builder().nodes(1).start().await.unwrap();
     aiven.api().fail(fixtures::api::Fault::Hang);
-    let system = system::System::of_aiven(aiven, |aiven| system::config(aiven, ""), &[]).await;
+    let system = System::of_aiven(aiven, |aiven| config(aiven, ""), &[]).await;
     let site = &system.exporter.site;
     for method in [Method::GET, Method::HEAD] {
         let answer = site.ask(method.clone(), "/-/ready", &[], &[]).await;

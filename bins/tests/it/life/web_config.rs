@@ -7,9 +7,8 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Method;
 
 use crate::support::eventually;
-use crate::support::exporter::Exporter;
+use crate::support::exporter::{Exporter, config};
 use crate::support::http::Site;
-use crate::support::system::config;
 
 /// Of `first-pass` and `second-pass`, at the lowest cost.
 const FIRST: &str = "$2b$04$nFabHJrBNpvHbarxDJvo9.nrtJ20c2FOL1c9z6QnSRF6vgyA9IMLu";

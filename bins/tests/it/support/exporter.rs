@@ -4,14 +4,16 @@ use std::path::Path;
 use std::process::Command;
 
 use fixtures::MockAiven;
+use reqwest::Method;
 
 use super::eventually_ok;
-use super::http::Site;
+use super::http::{Answer, Site};
 use super::program::{Program, field};
 use super::samples::Samples;
 
-/// The time between scrapes in [`config`].
-pub(crate) const SCRAPE_INTERVAL: &str = "250ms";
+/// The time between scrapes in [`config`], and what a scrape may take. A machine that is busy with other things may
+/// hold up one scrape for so long: tests wait for what they expect of the next ones.
+pub(crate) const SCRAPE_INTERVAL: &str = "500ms";
 
 /// A running exporter, listening on a free port of 127.0.0.1.
 pub(crate) struct Exporter {
@@ -51,6 +53,11 @@ impl Exporter {
         self.up(&self.site, aiven.nodes().len()).await;
     }
 
+    /// Asks for a reload.
+    pub(crate) async fn reload(&self) -> Answer {
+        self.site.ask(Method::POST, "/-/reload", &[], &[]).await
+    }
+
     /// Waits until `count` targets are up, and no other is there, asking as `site`'s user.
     pub(crate) async fn up(&self, site: &Site, count: usize) {
         eventually_ok("targets that are up", async || {
@@ -75,24 +82,27 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// A configuration with one job, `aiven`, that discovers everything of `aiven`. `job` is YAML for
-/// more keys of the job, not indented.
+/// Keys of a job for tests in which no scrape may ever fail.
+pub(crate) const PATIENT: &str = "scrape_interval: 1s\n";
+
+/// A configuration with one job, `aiven`, that scrapes everything of `aiven`. `job` is YAML for more keys of the job,
+/// not indented.
 pub(crate) fn config(aiven: &MockAiven, job: &str) -> String {
     format!(
         "global: {{scrape_interval: {SCRAPE_INTERVAL}}}\nscrape_configs:\n- job_name: aiven\n{}{}",
-        indented(&discovery(aiven, "")),
+        indented(&discovery(aiven)),
         indented(job),
     )
 }
 
-/// The section `aiven_sd_configs` for `aiven`, with more keys in YAML.
-pub(crate) fn discovery(aiven: &MockAiven, more: &str) -> String {
+/// The section `aiven_sd_configs` for `aiven`, which looks for services and nodes each second.
+pub(crate) fn discovery(aiven: &MockAiven) -> String {
     let (project, token, url) = (aiven.project(), aiven.token(), aiven.api_url());
     let (endpoint, nameserver) = (aiven.endpoint_id(), aiven.nameserver());
     format!(
         "aiven_sd_configs:\n- project: {project}\n  api_token: {token}\n  api_url: {url}\n  \
-         prometheus_endpoint_id: {endpoint}\n  nameservers: ['{nameserver}']\n{}",
-        indented(more)
+         prometheus_endpoint_id: {endpoint}\n  nameservers: ['{nameserver}']\n  \
+         refresh_interval: 1s\n  dns_refresh_interval: 1s\n"
     )
 }
 

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test fails. Generous, since many tests share few cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-const POLL: Duration = Duration::from_millis(20);
+/// How long to wait between two looks.
+pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// Asks `attempt` until it has an answer.
 ///

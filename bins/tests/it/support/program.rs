@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::eventually;
 
@@ -13,8 +13,8 @@ const SHOWN_LINES: usize = 20;
 /// A running program. It is killed when this is dropped.
 pub(crate) struct Program {
     child: Child,
-    stdout: Arc<Mutex<String>>,
-    stderr: Arc<Mutex<String>>,
+    stdout: Collected,
+    stderr: Collected,
 }
 
 impl Program {
@@ -27,20 +27,20 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {
-            stdout: collect(child.stdout.take().unwrap()),
-            stderr: collect(child.stderr.take().unwrap()),
+            stdout: Collected::from(child.stdout.take().unwrap()),
+            stderr: Collected::from(child.stderr.take().unwrap()),
             child,
         }
     }
 
-    /// Everything it has printed on standard output so far.
+    /// What was read of its standard output so far; everything once it has [`ended`](Self::ended).
     pub(crate) fn stdout(&self) -> String {
-        lock(&self.stdout).clone()
+        self.stdout.text()
     }
 
-    /// Everything it has printed on standard error so far, its log.
+    /// What was read of its standard error, its log, so far; everything once it has [`ended`](Self::ended).
     pub(crate) fn log(&self) -> String {
-        lock(&self.stderr).clone()
+        self.stderr.text()
     }
 
     /// The process id.
@@ -50,15 +50,17 @@ impl Program {
 
     /// Waits for a line on standard error that `find` makes something of.
     pub(crate) async fn log_line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
-        let log = Arc::clone(&self.stderr);
-        let child = &mut self.child;
+        let (log, child) = (&self.stderr, &mut self.child);
         eventually("a line in the log", async || {
-            if let Some(found) = lock(&log).lines().find_map(&find) {
-                return Some(found);
-            }
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}, log:\n{}", lock(&log));
-            None
+            // Before the look at the log, which is complete after an end.
+            let ended = child.try_wait().unwrap().filter(|_| log.is_complete());
+            let found = lock(&log.text).lines().find_map(&find);
+            assert!(
+                found.is_some() || ended.is_none(),
+                "{ended:?}, log:\n{}",
+                log.text()
+            );
+            found
         })
         .await
     }
@@ -81,10 +83,16 @@ impl Program {
         assert!(sent.success(), "kill -{name}: {sent}");
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until all that it has printed is read.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
-        eventually("the end of a program", async || child.try_wait().unwrap()).await
+        let status = eventually("the end of a program", async || child.try_wait().unwrap()).await;
+        let (stdout, stderr) = (&self.stdout, &self.stderr);
+        eventually("the end of what a program prints", async || {
+            (stdout.is_complete() && stderr.is_complete()).then_some(())
+        })
+        .await;
+        status
     }
 }
 
@@ -115,19 +123,36 @@ pub(crate) fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     }
 }
 
-/// Reads `from` to its end on a thread of its own.
-fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let text = Arc::new(Mutex::new(String::new()));
-    let into = Arc::clone(&text);
-    thread::spawn(move || {
-        let mut from = BufReader::new(from);
-        let mut line = Vec::new();
-        while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            lock(&into).push_str(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-    });
-    text
+/// What a program prints, read on a thread of its own.
+struct Collected {
+    text: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
+}
+
+impl Collected {
+    /// Reads `from` to its end.
+    fn from(from: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&text);
+        let reading = thread::spawn(move || {
+            let mut from = BufReader::new(from);
+            let mut line = Vec::new();
+            while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                lock(&into).push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        Self { text, reading }
+    }
+
+    fn text(&self) -> String {
+        lock(&self.text).clone()
+    }
+
+    /// Whether nothing more can come.
+    fn is_complete(&self) -> bool {
+        self.reading.is_finished()
+    }
 }
 
 fn lock(text: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {

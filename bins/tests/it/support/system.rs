@@ -1,16 +1,37 @@
 //! A mocked Aiven and an exporter that discovers it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use fixtures::node::Motion;
+use fixtures::node::{Motion, Node};
 use fixtures::{Builder, MockAiven};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::exporter::{Exporter, discovery, indented};
+use super::exporter::{Exporter, config};
 use super::samples::Samples;
 use super::{PATIENCE, eventually, eventually_ok};
+
+/// How often a mark was put into a log.
+static MARKS: AtomicU64 = AtomicU64::new(0);
+
+/// Keys of a job whose scrapes may take long, such as that of what [`System::serves_large`].
+pub(crate) const LONG_INTERVAL: &str = "scrape_interval: 2s\n";
+
+/// What tests wait for at nodes.
+pub(crate) trait Scraped {
+    /// Waits for `count` more scrapes.
+    async fn scraped_again(&self, count: u64);
+}
+
+impl Scraped for Node {
+    async fn scraped_again(&self, count: u64) {
+        let count = self.scrape_count() + count;
+        self.wait_for_scrapes(count, PATIENCE).await.unwrap();
+    }
+}
 
 /// Both, and the folder with the exporter's files.
 pub(crate) struct System {
@@ -80,6 +101,19 @@ impl System {
         .collect()
     }
 
+    /// Waits until the target `node` is up, and without an error.
+    pub(crate) async fn is_up(&self, node: &Node) {
+        let address = node.address().to_string();
+        eventually_ok("a target that is up", async || {
+            let row = self.targets().await.remove(&address);
+            match row {
+                Some(row) if row.health == "up" && row.last_error.is_empty() => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+
     /// Waits until the target at `address` is down, and says why.
     pub(crate) async fn down(&self, address: SocketAddr) -> String {
         let address = address.to_string();
@@ -110,13 +144,32 @@ impl System {
         .await;
     }
 
-    /// Waits until each node was scraped twice more, and asserts that all are up.
+    /// Waits until each node was scraped twice more, and all are up. None was given up in between.
     pub(crate) async fn scraped_on(&self) {
+        let given_up = self.given_up();
         for node in self.aiven.nodes() {
-            let count = node.scrape_count() + 2;
-            node.wait_for_scrapes(count, PATIENCE).await.unwrap();
+            node.scraped_again(2).await;
         }
         self.complete().await;
+        assert_eq!(self.given_up(), given_up);
+    }
+
+    /// Of each change of targets that took some away, the line in the log.
+    fn given_up(&self) -> Vec<String> {
+        let mut changes = self.has_logged("msg=\"targets changed\" job=");
+        changes.retain(|line| !line.contains(" stopped=0"));
+        changes
+    }
+
+    /// Waits until `/federate` serves again what [`System::steady`] once was.
+    pub(crate) async fn serves_again(&self, before: &Samples) {
+        eventually_ok("what was served before", async || {
+            match before.differences(&self.steady_now().await) {
+                none if none.is_empty() => Ok(()),
+                some => Err(some.join("\n")),
+            }
+        })
+        .await;
     }
 
     /// What `/federate` serves of `selector`.
@@ -127,9 +180,41 @@ impl System {
         Samples::parse(answer.text())
     }
 
-    /// What `/federate` serves that stays the same while no value moves.
+    /// What `/federate` serves that stays the same while no value moves, once that is all that the nodes expose.
     pub(crate) async fn steady(&self) -> Samples {
+        let exposed = |node: &Node| Samples::parse(&node.body()).len();
+        // With `up` of each.
+        let want: usize = self.aiven.nodes().iter().map(|it| exposed(it) + 1).sum();
+        eventually_ok("all that the nodes expose", async || {
+            let now = self.steady_now().await;
+            let len = now.len();
+            if len == want {
+                Ok(now)
+            } else {
+                Err(format!("{len} series of {want}"))
+            }
+        })
+        .await
+    }
+
+    /// The same without waiting.
+    pub(crate) async fn steady_now(&self) -> Samples {
         self.federate(r#"{__name__!~"scrape_.*"}"#).await
+    }
+
+    /// Has `node` expose `series` series `large` of 2 KB each, and waits until they are served.
+    pub(crate) async fn serves_large(&self, node: &Node, series: usize) {
+        let (filler, mut text) = ("x".repeat(2000), String::new());
+        for number in 0..series {
+            let labels = format!("number=\"{number}\",filler=\"{filler}\"");
+            writeln!(text, "large{{{labels}}} {number}").unwrap();
+        }
+        node.serve(text, "text/plain; version=0.0.4");
+        let last = format!("large{{number=\"{}\"}}", series - 1);
+        eventually("the large exposition", async || {
+            (self.federate(&last).await.len() == 1).then_some(())
+        })
+        .await;
     }
 
     /// The sum of the exporter's own series of this name whose labels hold `labels`, such as
@@ -154,8 +239,33 @@ impl System {
         .await;
     }
 
-    /// Lines of the log that contain `text`.
-    pub(crate) fn logged(&self, text: &str) -> Vec<String> {
+    /// The `count` lines of the log that contain `text`, as soon as they are there.
+    ///
+    /// # Panics
+    /// Where there are more.
+    pub(crate) async fn logged(&self, text: &str, count: usize) -> Vec<String> {
+        eventually_ok("lines in the log", async || {
+            let lines = self.has_logged(text);
+            let are_there = lines.len() >= count;
+            are_there.then_some(()).ok_or_else(|| format!("{lines:?}"))
+        })
+        .await;
+        // All that the exporter has logged before it logs this request is read before that.
+        let path = format!("/mark/{}", MARKS.fetch_add(1, Ordering::Relaxed));
+        self.exporter.site.get(&path, &[]).await;
+        let mark = format!("path={path} ");
+        eventually("a mark in the log", async || {
+            let is_read = self.exporter.program.log().contains(&mark);
+            is_read.then_some(())
+        })
+        .await;
+        let lines = self.has_logged(text);
+        assert_eq!(lines.len(), count, "{lines:?}");
+        lines
+    }
+
+    /// Lines that contain `text` of what was read of the log so far; of all of it after the exporter's end.
+    pub(crate) fn has_logged(&self, text: &str) -> Vec<String> {
         let log = self.exporter.program.log();
         let lines = log.lines().filter(|line| line.contains(text));
         lines.map(str::to_owned).collect()
@@ -173,15 +283,4 @@ impl System {
         std::fs::write(&new, text).unwrap();
         std::fs::rename(new, self.folder.path().join("exporter.yml")).unwrap();
     }
-}
-
-/// A configuration with one job, `aiven`, that scrapes each 250 ms and looks for services and nodes
-/// each second. `job` is YAML for more keys of the job, not indented.
-pub(crate) fn config(aiven: &MockAiven, job: &str) -> String {
-    let intervals = "refresh_interval: 1s\ndns_refresh_interval: 1s\n";
-    format!(
-        "global: {{scrape_interval: 250ms}}\nscrape_configs:\n- job_name: aiven\n{}{}",
-        indented(&discovery(aiven, intervals)),
-        indented(job),
-    )
 }

@@ -3,18 +3,19 @@
 use fixtures::MockAiven;
 use fixtures::api::Call;
 
-use crate::support::PATIENCE;
-use crate::support::system::{System, config};
+use crate::support::exporter::config;
+use crate::support::system::{Scraped as _, System};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_password_is_taken_up_without_a_restart() {
-    let system = System::start().await;
-    let api = system.aiven.api();
-    assert_eq!(api.count(Call::Endpoint), 1);
+    let mut system = System::start().await;
+    assert_eq!(system.aiven.api().count(Call::Endpoint), 1);
     system.aiven.set_password("another-password-cm90YXRlZA");
-    let refused = system.down(system.aiven.nodes()[0].address()).await;
-    assert_eq!(refused, "server returned HTTP status 401 Unauthorized");
+    system
+        .logs("server returned HTTP status 401 Unauthorized")
+        .await;
     system.complete().await;
+    let api = system.aiven.api();
     assert_eq!(api.count(Call::Endpoint), 2);
     let secrets = api.requests_of(Call::Endpoint);
     assert!(
@@ -29,11 +30,13 @@ async fn nodes_that_refuse_for_good_do_not_make_the_api_be_asked_at_each_scrape(
     let system = System::start().await;
     let nodes = system.aiven.nodes();
     nodes[0].set_credentials("somebody", "else");
-    let count = nodes[0].scrape_count() + 20;
-    nodes[0].wait_for_scrapes(count, PATIENCE).await.unwrap();
-    assert!(system.aiven.api().count(Call::Endpoint) <= 2);
-    let row = &system.targets().await[&nodes[1].address().to_string()];
-    assert_eq!(row.health, "up");
+    nodes[0].scraped_again(8).await;
+    // The first time at the start; then, at intervals that grow, for some of the refusals.
+    let refused = nodes[0].scrapes();
+    let refused = refused.iter().filter(|scrape| scrape.status == Some(401));
+    let (refused, asked) = (refused.count(), system.aiven.api().count(Call::Endpoint));
+    assert!((asked - 1) * 2 <= refused as u64, "{asked} for {refused}");
+    system.is_up(&nodes[1]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,8 +54,7 @@ async fn credentials_of_the_job_win() {
     );
     // Aiven's are of no use here.
     node.set_credentials("theirs", "changed");
-    let count = node.scrape_count() + 5;
-    node.wait_for_scrapes(count, PATIENCE).await.unwrap();
+    node.scraped_again(3).await;
     assert_eq!(system.aiven.api().count(Call::Endpoint), 1);
     let users: Vec<_> = node
         .scrapes()

@@ -6,8 +6,9 @@ use std::time::Duration;
 use fixtures::MockAiven;
 use fixtures::node::{Fault, Node, Transport};
 
-use crate::support::system::{System, config};
-use crate::support::{PATIENCE, eventually};
+use crate::support::exporter::config;
+use crate::support::system::{LONG_INTERVAL, Scraped as _, System};
+use crate::support::{eventually, eventually_ok};
 
 /// Of two nodes the one that has all the trouble, and the other.
 struct Pair {
@@ -31,12 +32,9 @@ impl Pair {
         assert!(error.starts_with(want), "{fault}: {error}, expected {want}");
         self.is_over(fault).await;
         // The other one is scraped on, as before.
-        let count = self.well.scrape_count() + 3;
-        self.well.wait_for_scrapes(count, PATIENCE).await.unwrap();
-        let targets = self.system.targets().await;
-        let row = &targets[&self.well.address().to_string()];
-        assert_eq!((&*row.health, &*row.last_error), ("up", ""), "{fault}");
-        assert!(self.of(self.well.address()).await.len() > 500, "{fault}");
+        self.well.scraped_again(3).await;
+        self.system.is_up(&self.well).await;
+        self.is_served(&self.well).await;
     }
 
     /// Once it is known to be down, nothing else is left of the sick node.
@@ -56,14 +54,18 @@ impl Pair {
         assert_eq!(values[4].1, 0.0, "{fault}");
     }
 
-    async fn of(&self, address: SocketAddr) -> crate::support::samples::Samples {
-        self.system.federate(&of(address)).await
+    async fn is_served(&self, node: &Node) {
+        eventually("a node's series", async || {
+            let series = self.system.federate(&of(node.address())).await;
+            (series.len() > 500).then_some(())
+        })
+        .await;
     }
 
     /// The sick node is well again.
     async fn recovers(&self) {
         self.system.complete().await;
-        assert!(self.of(self.sick.address()).await.len() > 500);
+        self.is_served(&self.sick).await;
     }
 
     async fn check(&self, fault: Fault, want: &str) {
@@ -71,6 +73,17 @@ impl Pair {
         self.sick.fail(fault);
         self.shows(&name, want).await;
         self.sick.heal();
+        self.recovers().await;
+    }
+
+    /// The sick node's new connections are secured in this way, which is refused before anything is asked.
+    async fn is_not_trusted(&self, transport: Transport) {
+        self.sick.set_transport(transport).await.unwrap();
+        let asked = self.sick.scrape_count();
+        let refused = "tls: invalid peer certificate: ";
+        self.shows(&format!("{transport:?}"), refused).await;
+        assert_eq!(self.sick.scrape_count(), asked, "{transport:?}");
+        self.sick.set_transport(Transport::Tls).await.unwrap();
         self.recovers().await;
     }
 }
@@ -81,13 +94,13 @@ fn of(address: SocketAddr) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_answers_badly_is_down_alone() {
-    let pair = Pair::start("").await;
     let drip = Fault::Slow {
         bytes: 10,
         pause: Duration::from_millis(50),
     };
     let unsupported =
         "received unsupported Content-Type \"text/html\" and no fallback_scrape_protocol";
+    let blank = "non-compliant scrape target sending blank Content-Type";
     let cases = [
         (Fault::Hang, "context deadline exceeded"),
         (drip, "context deadline exceeded"),
@@ -98,34 +111,33 @@ async fn a_node_that_answers_badly_is_down_alone() {
         (Fault::TruncatedLength, "unexpected EOF"),
         (Fault::TruncatedChunks, "unexpected EOF"),
         (Fault::TruncatedGzip, "unexpected EOF"),
-        (
-            Fault::ContentType(None),
-            "non-compliant scrape target sending blank Content-Type",
-        ),
+        (Fault::ContentType(None), blank),
         (
             Fault::ContentType(Some("text/html".to_owned())),
             unsupported,
         ),
     ];
-    for (fault, want) in cases {
+    let cases = cases.map(async |(fault, want)| {
+        let pair = Pair::start("").await;
         pair.check(fault, want).await;
-    }
-    // One line for each change, however many scrapes failed in between.
-    assert_eq!(pair.system.logged("target is down").len(), 11);
+        // One line for each change, however many scrapes failed in between.
+        let sick = format!("url=https://{}/metrics", pair.sick.address());
+        let mut told = pair.system.has_logged("target is down");
+        told.retain(|line| line.contains(&sick));
+        assert_eq!(told.len(), 1, "{told:?}");
+    });
+    futures_util::future::join_all(cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_off_or_somebody_else_is_down_alone() {
+async fn a_node_that_is_off_is_down_alone() {
     let pair = Pair::start("").await;
     pair.sick.down().await;
-    pair.shows(
-        "down",
-        &format!(
-            "dial tcp {}: connect: connection refused",
-            pair.sick.address()
-        ),
-    )
-    .await;
+    let refused = format!(
+        "dial tcp {}: connect: connection refused",
+        pair.sick.address()
+    );
+    pair.shows("down", &refused).await;
     pair.sick.up().await.unwrap();
     pair.recovers().await;
 
@@ -134,42 +146,35 @@ async fn a_node_that_is_off_or_somebody_else_is_down_alone() {
     pair.shows("mute", "context deadline exceeded").await;
     pair.sick.heal();
     pair.recovers().await;
+}
 
-    for transport in [
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_somebody_else_is_down_alone() {
+    let others = [
         Transport::WrongName,
         Transport::Expired,
         Transport::OtherAuthority,
-    ] {
-        let asked = pair.sick.scrape_count();
-        pair.sick.set_transport(transport).await.unwrap();
-        let asked_before_it = pair.sick.scrape_count() - asked;
-        pair.shows("certificate", "tls: invalid peer certificate: ")
-            .await;
-        assert_eq!(
-            pair.sick.scrape_count(),
-            asked + asked_before_it,
-            "{transport:?}"
-        );
-        pair.sick.set_transport(Transport::Tls).await.unwrap();
-        pair.recovers().await;
-    }
+    ];
+    let others =
+        others.map(async |transport| Pair::start("").await.is_not_trusted(transport).await);
+    futures_util::future::join_all(others).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_larger_than_its_limit_is_cut_off() {
-    let pair = Pair::start("body_size_limit: 1MB\n").await;
-    let limit = "body size limit exceeded";
-    pair.check(Fault::Endless, limit).await;
-    pair.check(Fault::gzip_bomb(), limit).await;
-    pair.check(Fault::long_line(), limit).await;
+    let bodies = [Fault::Endless, Fault::gzip_bomb(), Fault::long_line()];
+    let bodies = bodies.map(async |body| {
+        let pair = Pair::start("body_size_limit: 1MB\n").await;
+        pair.check(body, "body size limit exceeded").await;
+    });
+    futures_util::future::join_all(bodies).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_bodies_take_no_more_memory_than_the_limit_allows() {
     // With the default limit of 64 MB, and a time-out that lets bodies come so far.
-    let slow = "scrape_interval: 3s\nscrape_timeout: 3s\n";
     let four = MockAiven::builder().nodes(4);
-    let system = System::configured(four, |aiven| config(aiven, slow)).await;
+    let system = System::configured(four, |aiven| config(aiven, LONG_INTERVAL)).await;
     let nodes = system.aiven.nodes();
     let before = system.exporter.program.peak_memory();
     let faults = [
@@ -181,13 +186,20 @@ async fn hostile_bodies_take_no_more_memory_than_the_limit_allows() {
     for (node, fault) in nodes.iter().zip(faults) {
         node.fail(fault);
     }
-    let mut errors = Vec::new();
-    for node in &nodes {
-        errors.push(system.down(node.address()).await);
+    let (limit, line) = (
+        "body size limit exceeded",
+        "line is longer than 1048576 bytes",
+    );
+    for (node, want) in nodes.iter().zip([limit, limit, limit, line]) {
+        // On a machine that is busy with other things the time may be over before the limit is reached.
+        eventually_ok("a body that is too large", async || {
+            match system.down(node.address()).await {
+                error if error == want => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
     }
-    assert!(errors[0].contains("exceeded"), "{errors:?}");
-    assert_eq!(errors[1..3], ["body size limit exceeded"; 2]);
-    assert_eq!(errors[3], "line is longer than 1048576 bytes");
     let grown = system.exporter.program.peak_memory() - before;
     // A limit for each of the four bodies under way.
     assert!(grown < 4 * (64 << 20), "{} MiB more", grown >> 20);
@@ -211,19 +223,14 @@ async fn fifty_hanging_nodes_delay_nobody() {
         (down.count() == 50).then_some(())
     })
     .await;
-    // For as long as a hanging node is asked three times.
-    let (asked, scraped) = (hanging[0].scrape_count(), well.scrape_count());
-    hanging[0]
-        .wait_for_scrapes(asked + 3, PATIENCE)
-        .await
-        .unwrap();
+    // For as long as a hanging node is asked four times: three intervals, of which a busy machine may lose one.
+    let scraped = well.scrape_count();
+    hanging[0].scraped_again(4).await;
     assert!(well.scrape_count() >= scraped + 2);
-    let row = &system.targets().await[&well.address().to_string()];
-    assert_eq!((&*row.health, &*row.last_error), ("up", ""));
+    system.is_up(well).await;
     // Health checks are answered meanwhile, and whoever asks for it is told that all is ready.
     for path in ["/-/healthy", "/-/ready"] {
-        let asking = system.exporter.site.get(path, &[]);
-        let answer = tokio::time::timeout(Duration::from_secs(1), asking).await;
-        assert_eq!(answer.unwrap().status, 200, "{path}");
+        let answer = system.exporter.site.get(path, &[]).await;
+        assert_eq!(answer.status, 200, "{path}");
     }
 }
