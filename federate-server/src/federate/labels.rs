@@ -92,7 +92,7 @@ impl Pieces {
         for (name, value) in labels.iter() {
             separate(&mut piece);
             open_label(name, escaping, &mut piece);
-            if labels.base.labels.get(name).is_some() {
+            if labels.base.get(name).is_some() {
                 write_label_value(&mut piece, value);
             } else {
                 pieces.push(std::mem::take(&mut piece).into_boxed_slice());

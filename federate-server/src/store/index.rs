@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use prom_model::metadata::MetricType;
 
-use super::intern::Family;
+use super::intern::{Family, same_family};
 use super::table::{SeriesLabels, Table};
 
 /// Position of a target in a snapshot.
@@ -98,7 +98,7 @@ impl Index {
             }
             // Mostly every target says the same, and looking through all of them can be spared.
             let says_the_same = |entry: &Entry| {
-                old.family.is_some() && same(family_of(tables, *entry), old.family.as_ref())
+                old.family.is_some() && same_family(family_of(tables, *entry), old.family.as_ref())
             };
             let family = if !new.is_empty() && new.iter().all(says_the_same) {
                 old.family.clone()
@@ -163,10 +163,6 @@ fn family(tables: &[Arc<Table>], entries: &[Entry]) -> Option<Arc<Family>> {
 
 fn family_of(tables: &[Arc<Table>], entry: Entry) -> Option<&Arc<Family>> {
     tables.get(entry.target as usize)?.family(entry.slot)
-}
-
-fn same(a: Option<&Arc<Family>>, b: Option<&Arc<Family>>) -> bool {
-    a.zip(b).is_some_and(|(a, b)| Arc::ptr_eq(a, b))
 }
 
 fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {

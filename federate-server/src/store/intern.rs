@@ -14,6 +14,13 @@ use prom_model::metadata::Metadata;
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Layout(pub(crate) Box<[Arc<str>]>);
 
+/// One label, as many series of one or more targets have it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Label {
+    pub(crate) name: Arc<str>,
+    pub(crate) value: Arc<str>,
+}
+
 /// A metric name with labels of its own: what is left of a series without its base.
 #[derive(Debug)]
 pub(crate) struct Shape {
@@ -21,6 +28,8 @@ pub(crate) struct Shape {
     pub(crate) layout: Arc<Layout>,
     /// One value for each name of the layout.
     pub(crate) values: Box<[Arc<str>]>,
+    /// The family that the target says the series is a member of, if it says any.
+    pub(crate) family: Option<Arc<Family>>,
     /// Sum of the hashes of its labels, see [`Interner::label_hash`].
     pub(crate) hash: u64,
 }
@@ -49,7 +58,7 @@ pub(crate) struct Family {
     pub(crate) metadata: Metadata,
 }
 
-/// Finds the one copy of a string, layout, shape or family.
+/// Finds the one copy of a string, label, layout, shape or family.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     hasher: RandomState,
@@ -59,6 +68,7 @@ pub(crate) struct Interner {
 #[derive(Debug, Default)]
 struct Pools {
     strings: HashTable<Arc<str>>,
+    labels: HashTable<Arc<Label>>,
     layouts: HashTable<Arc<Layout>>,
     shapes: HashTable<Arc<Shape>>,
     families: HashTable<Arc<Family>>,
@@ -71,8 +81,34 @@ impl Interner {
         self.hasher.hash_one((name, value))
     }
 
-    /// The shape with metric name `name` and `own` labels, sorted by name.
-    pub(crate) fn shape(&self, name: &str, own: &[(&str, &str)]) -> Arc<Shape> {
+    /// The label `name` with `value`.
+    pub(crate) fn label(&self, name: &str, value: &str) -> Arc<Label> {
+        let hash = self.label_hash(name, value);
+        let mut pools = self.pools();
+        let Pools {
+            strings, labels, ..
+        } = &mut *pools;
+        let entry = labels.entry(
+            hash,
+            |have| *have.name == *name && *have.value == *value,
+            |have| self.label_hash(&have.name, &have.value),
+        );
+        let label = entry.or_insert_with(|| {
+            Arc::new(Label {
+                name: intern_str(strings, &self.hasher, name),
+                value: intern_str(strings, &self.hasher, value),
+            })
+        });
+        Arc::clone(label.get())
+    }
+
+    /// The shape with metric name `name` and `own` labels, sorted by name, in `family`.
+    pub(crate) fn shape(
+        &self,
+        name: &str,
+        own: &[(&str, &str)],
+        family: Option<&Arc<Family>>,
+    ) -> Arc<Shape> {
         let hash = own
             .iter()
             .map(|(name, value)| self.label_hash(name, value))
@@ -82,7 +118,10 @@ impl Interner {
             );
         let mut pools = self.pools();
         let known = pools.shapes.find(hash, |shape| {
-            shape.hash == hash && *shape.name == *name && shape.own().eq(own.iter().copied())
+            shape.hash == hash
+                && same_family(shape.family.as_ref(), family)
+                && *shape.name == *name
+                && shape.own().eq(own.iter().copied())
         });
         if let Some(shape) = known {
             return Arc::clone(shape);
@@ -101,6 +140,7 @@ impl Interner {
             name,
             layout,
             values,
+            family: family.map(Arc::clone),
             hash,
         });
         pools
@@ -128,6 +168,7 @@ impl Interner {
     pub(crate) fn sweep(&self) {
         let mut pools = self.pools();
         pools.shapes.retain(|shape| Arc::strong_count(shape) > 1);
+        pools.labels.retain(|label| Arc::strong_count(label) > 1);
         pools.layouts.retain(|layout| Arc::strong_count(layout) > 1);
         pools
             .families
@@ -135,10 +176,12 @@ impl Interner {
         pools.strings.retain(|text| Arc::strong_count(text) > 1);
         let Pools {
             strings,
+            labels,
             layouts,
             shapes,
             families,
         } = &mut *pools;
+        labels.shrink_to_fit(|label| self.label_hash(&label.name, &label.value));
         shapes.shrink_to_fit(|shape| shape.hash);
         layouts.shrink_to_fit(|layout| self.hasher.hash_one(layout));
         families.shrink_to_fit(|family| self.hasher.hash_one(family));
@@ -149,6 +192,11 @@ impl Interner {
         // Every change leaves the pools whole, so a panic elsewhere while they were locked does no harm.
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether both are the same copy, or none.
+pub(crate) fn same_family(a: Option<&Arc<Family>>, b: Option<&Arc<Family>>) -> bool {
+    a.map(Arc::as_ptr) == b.map(Arc::as_ptr)
 }
 
 fn intern<T: Hash + Eq>(pool: &mut HashTable<Arc<T>>, hasher: &RandomState, value: T) -> Arc<T> {
@@ -174,9 +222,12 @@ mod tests {
     fn the_same_shape_is_held_once() {
         let interner = Interner::default();
         let own = [("cpu", "cpu0"), ("mode", "idle")];
-        let shape = interner.shape("cpu_usage", &own);
-        assert!(Arc::ptr_eq(&shape, &interner.shape("cpu_usage", &own)));
-        let other = interner.shape("cpu_usage", &[("cpu", "cpu1"), ("mode", "idle")]);
+        let shape = interner.shape("cpu_usage", &own, None);
+        assert!(Arc::ptr_eq(
+            &shape,
+            &interner.shape("cpu_usage", &own, None)
+        ));
+        let other = interner.shape("cpu_usage", &[("cpu", "cpu1"), ("mode", "idle")], None);
         assert!(!Arc::ptr_eq(&shape, &other));
         assert!(Arc::ptr_eq(&shape.layout, &other.layout));
         assert!(Arc::ptr_eq(&shape.values[1], &other.values[1]));
@@ -190,8 +241,8 @@ mod tests {
     #[test]
     fn sweeping_drops_what_nobody_holds() {
         let interner = Interner::default();
-        let kept = interner.shape("kept", &[("a", "1")]);
-        drop(interner.shape("gone", &[("b", "2")]));
+        let kept = interner.shape("kept", &[("a", "1")], None);
+        drop(interner.shape("gone", &[("b", "2")], None));
         interner.sweep();
         let pools = interner.pools();
         assert_eq!(
@@ -199,6 +250,9 @@ mod tests {
             (1, 1, 3)
         );
         drop(pools);
-        assert!(Arc::ptr_eq(&kept, &interner.shape("kept", &[("a", "1")])));
+        assert!(Arc::ptr_eq(
+            &kept,
+            &interner.shape("kept", &[("a", "1")], None)
+        ));
     }
 }

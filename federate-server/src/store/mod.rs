@@ -4,16 +4,20 @@
 //! and readers work on what they loaded. So a scrape never waits for a reader, nor a reader for a
 //! scrape, and of a target's scrape a reader sees all or nothing.
 //!
-//! What a series costs is two numbers in its target's `column` and a pointer in its `table`; its
-//! labels are split into those that all series of the target share and a `shape` that the same series of
-//! every other target shares.
+//! What a series costs is a number in its target's `column` and a pointer in its `table`; its labels are split
+//! into a `base` that many series of the target share and a shape that the same series of every other target
+//! shares. What only writing needs is held while there is something to write: a scrape's `draft`, and the
+//! `slots` by which new series are looked up.
 
+mod base;
 mod column;
+mod draft;
 mod index;
 mod intern;
 mod metrics;
 mod read;
 mod select;
+mod slots;
 mod table;
 mod writer;
 
@@ -31,6 +35,7 @@ use prom_model::sink::{Sink, TargetSink};
 pub(crate) use self::select::{Cursor, Effort, Found, Selection, Step, layout_key};
 pub(crate) use self::table::SeriesLabels;
 
+use self::draft::Drafts;
 use self::index::Index;
 use self::intern::Interner;
 use self::table::Table;
@@ -66,6 +71,7 @@ pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub struct Store {
     interner: Arc<Interner>,
+    drafts: Arc<Drafts>,
     /// By position, which a target keeps; what is over leaves its place to a later one.
     targets: ArcSwap<Vec<Option<Arc<StoredTarget>>>>,
     /// Held to change `targets`.
@@ -81,6 +87,7 @@ impl Store {
     pub fn new(lookback: Duration) -> Self {
         Self {
             interner: Arc::default(),
+            drafts: Arc::default(),
             targets: ArcSwap::default(),
             opening: Mutex::default(),
             index: Mutex::default(),
@@ -161,6 +168,7 @@ impl Sink for Store {
         Box::new(Writer::new(
             target,
             Arc::clone(&self.interner),
+            Arc::clone(&self.drafts),
             self.lookback_ms,
         ))
     }
@@ -226,7 +234,7 @@ impl Snapshot<'_> {
         targets
             .filter_map(|(target, published)| Some((target.as_ref()?, published)))
             .flat_map(|(target, published)| {
-                let families = published.table.families.iter().flatten();
+                let families = published.table.families();
                 families.map(|family| (&target.labels, &*family.name, &family.metadata))
             })
     }

@@ -43,7 +43,7 @@ impl Decided {
             .map(|base| {
                 let mut verdict = Verdict::All;
                 for matcher in &labels {
-                    match base.labels.get(matcher.name()) {
+                    match base.get(matcher.name()) {
                         Some(value) if matcher.matches_value(value) => {}
                         Some(_) => return Verdict::None,
                         None => verdict = Verdict::Some,

@@ -3,18 +3,33 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use prom_model::label::{LabelSet, METRIC_NAME};
 
-use super::intern::{Family, Shape};
+use super::intern::{Family, Label, Shape};
 
 /// Labels that many series of one target share; each series adds a [`Shape`].
 ///
 /// Its label names and those of the shape never overlap.
 #[derive(Debug)]
 pub(crate) struct Base {
-    pub(crate) labels: LabelSet,
+    /// Sorted by name.
+    pub(crate) labels: Box<[Arc<Label>]>,
     /// Sum of the hashes of its labels.
     pub(crate) hash: u64,
+}
+
+impl Base {
+    /// Names and values, sorted by name.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        self.labels.iter().map(|it| (&*it.name, &*it.value))
+    }
+
+    /// The value of label `name`, `None` where it has none.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let at = self.labels.binary_search_by(|it| (*it.name).cmp(name));
+        at.ok().map(|at| &*self.labels[at].value)
+    }
 }
 
 /// One series of a target.
@@ -23,20 +38,15 @@ pub(crate) struct Member {
     pub(crate) shape: Arc<Shape>,
     /// Position in [`Table::bases`].
     pub(crate) base: u16,
-    /// Position in [`Table::families`], or [`NO_FAMILY`].
-    pub(crate) family: u32,
 }
 
-/// In [`Member::family`]: the exposition told nothing of the series.
-pub(crate) const NO_FAMILY: u32 = u32::MAX;
-
-/// The series of one target by slot, a `SeriesRef`'s number, and its families by a `FamilyRef`'s. Free places are
-/// `None`.
+/// The series of one target by slot, a `SeriesRef`'s number. Free slots are `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     pub(crate) bases: Vec<Arc<Base>>,
     pub(crate) members: Vec<Option<Member>>,
-    pub(crate) families: Vec<Option<Arc<Family>>>,
+    /// Families that the target describes and has no series of.
+    pub(crate) described: Vec<Arc<Family>>,
 }
 
 impl Table {
@@ -49,10 +59,25 @@ impl Table {
         })
     }
 
+    /// The hash of the series in `slot`, `None` where it is free.
+    pub(crate) fn hash(&self, slot: u32) -> Option<u64> {
+        let series = self.series(slot)?;
+        Some(series.base.hash.wrapping_add(series.shape.hash))
+    }
+
     /// The family that the target says the series in `slot` is a member of.
     pub(crate) fn family(&self, slot: u32) -> Option<&Arc<Family>> {
         let member = self.members.get(slot as usize)?.as_ref()?;
-        self.families.get(member.family as usize)?.as_ref()
+        member.shape.family.as_ref()
+    }
+
+    /// Every family that the target describes, once.
+    pub(crate) fn families(&self) -> impl Iterator<Item = &Arc<Family>> {
+        let members = self.members.iter().flatten();
+        let exposed = members.filter_map(|member| member.shape.family.as_ref());
+        let mut seen = HashSet::new();
+        let all = exposed.chain(&self.described);
+        all.filter(move |family| seen.insert(Arc::as_ptr(family)))
     }
 }
 
@@ -66,7 +91,7 @@ pub(crate) struct SeriesLabels<'a> {
 impl<'a> SeriesLabels<'a> {
     /// Names and values without the metric name, sorted by name.
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut base = self.base.labels.iter().peekable();
+        let mut base = self.base.iter().peekable();
         let mut own = self.shape.own().peekable();
         std::iter::from_fn(move || match (base.peek(), own.peek()) {
             (Some((mine, _)), Some((theirs, _))) if mine > theirs => own.next(),
@@ -77,7 +102,7 @@ impl<'a> SeriesLabels<'a> {
 
     /// All labels, `__name__` among them.
     pub(crate) fn to_label_set(self) -> LabelSet {
-        let mut labels = self.base.labels.clone();
+        let mut labels: LabelSet = self.base.iter().collect();
         labels.extend(self.shape.own());
         labels.set(METRIC_NAME, &self.shape.name);
         labels
@@ -89,7 +114,6 @@ impl<'a> SeriesLabels<'a> {
             return &self.shape.name;
         }
         self.base
-            .labels
             .get(name)
             .unwrap_or_else(|| self.shape.own_value(name))
     }
@@ -123,10 +147,10 @@ mod tests {
     fn labels_come_sorted_whichever_part_they_are_in() {
         let interner = Interner::default();
         let base = Arc::new(Base {
-            labels: [("b", "1"), ("d", "2")].into_iter().collect(),
+            labels: [interner.label("b", "1"), interner.label("d", "2")].into(),
             hash: 0,
         });
-        let shape = interner.shape("m", &[("a", "3"), ("c", "4"), ("e", "5")]);
+        let shape = interner.shape("m", &[("a", "3"), ("c", "4"), ("e", "5")], None);
         let series = SeriesLabels {
             base: &base,
             shape: &shape,

@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashMap, HashSet};
 use prom_model::label::{LabelSet, METRIC_NAME};
 use prom_model::metadata::Metadata;
 use prom_model::sample::Sample;
 use prom_model::sink::{AppendError, FamilyRef, SeriesRef, TargetSink};
 
-use super::column::{Column, Draft};
-use super::intern::Interner;
-use super::table::{Base, Member, NO_FAMILY, Table};
+use super::base::{add_bases, base, position};
+use super::column::Column;
+use super::draft::{Draft, Drafts};
+use super::intern::{Family, Interner, same_family};
+use super::slots::Slots;
+use super::table::{Member, Table};
 
-/// A base is worth its place where at least this many series share it.
-const SHARED_BY: usize = 8;
-/// More bases than this make deciding matchers once a base pointless.
-const MOST_BASES: usize = 8;
-/// So many families may never have had a series: those that a target describes and doesn't expose, or whose
-/// series relabelling drops.
+/// So many families may have no series: those that a target describes and doesn't expose, or whose series
+/// relabelling drops.
 const EMPTY_FAMILIES: usize = 1000;
 
 /// One target of the store: what readers see of it.
@@ -62,75 +61,58 @@ pub(crate) struct Published {
 #[derive(Debug)]
 struct Pending {
     labels: LabelSet,
-    family: u32,
+    family: Option<Arc<Family>>,
 }
 
 /// The [`TargetSink`] of the store.
 #[derive(Debug)]
 pub(crate) struct Writer {
     interner: Arc<Interner>,
+    drafts: Arc<Drafts>,
     target: Arc<StoredTarget>,
     lookback_ms: i64,
     table: Arc<Table>,
-    draft: Draft,
-    spare: Column,
-    /// Slot of each series, found by the upper half of its labels' hash.
-    slots: HashTable<(u32, u32)>,
-    /// Family by name.
-    families: HashMap<Box<str>, u32>,
-    /// Places of families that are gone.
-    free_families: Vec<u32>,
-    /// Families that a series has left since the last commit.
-    left_families: Vec<u32>,
-    /// Families described since the last commit.
-    told_families: Vec<u32>,
-    /// From so many families on those without a series are looked for.
-    most_families: usize,
+    slots: Slots,
+    /// The scrape under way.
+    draft: Option<Draft>,
+    scrape_ms: i64,
+    /// Families described since the last commit, by a `FamilyRef`'s number.
+    told: Vec<Arc<Family>>,
     /// By slot.
     pending: HashMap<u32, Pending>,
     free: Vec<u32>,
     slot_count: u32,
     /// Released slots, which readers may still see a sample of.
     released: HashSet<u32>,
-    scrape_ms: i64,
 }
 
 impl Writer {
     pub(crate) fn new(
         target: Arc<StoredTarget>,
         interner: Arc<Interner>,
+        drafts: Arc<Drafts>,
         lookback_ms: i64,
     ) -> Self {
-        let bases = vec![Arc::new(base(&interner, (*target.labels).clone()))];
+        let bases = vec![Arc::new(base(&interner, target.labels.iter()))];
+        let table = Table {
+            bases,
+            ..Table::default()
+        };
         Self {
             interner,
+            drafts,
             target,
             lookback_ms,
-            table: Arc::new(Table {
-                bases,
-                ..Table::default()
-            }),
-            draft: Draft::default(),
-            spare: Column::default(),
-            slots: HashTable::new(),
-            families: HashMap::new(),
-            free_families: Vec::new(),
-            left_families: Vec::new(),
-            told_families: Vec::new(),
-            most_families: EMPTY_FAMILIES,
+            table: Arc::new(table),
+            slots: Slots::default(),
+            draft: None,
+            scrape_ms: i64::MIN,
+            told: Vec::new(),
             pending: HashMap::new(),
             free: Vec::new(),
             slot_count: 0,
             released: HashSet::new(),
-            scrape_ms: i64::MIN,
         }
-    }
-
-    fn hash(&self, labels: &LabelSet) -> u32 {
-        let hash = labels
-            .iter()
-            .map(|(name, value)| self.interner.label_hash(name, value));
-        upper(hash.fold(0, u64::wrapping_add))
     }
 
     /// Moves what was resolved since the last commit into the table.
@@ -139,47 +121,77 @@ impl Writer {
             return;
         }
         let pending = std::mem::take(&mut self.pending);
-        let table = Arc::make_mut(&mut self.table);
-        if table.bases.len() < MOST_BASES {
-            let unshared = pending
-                .values()
-                .filter(|new| best_base(table, &new.labels) == 0);
-            if let Some(labels) = shared_labels(unshared.map(|new| &new.labels))
-                && labels.len() > table.bases[0].labels.len()
-            {
-                table.bases.push(Arc::new(base(&self.interner, labels)));
-            }
-        }
-        for (slot, new) in pending {
-            let at = best_base(table, &new.labels);
-            let shared = &table.bases[at].labels;
-            // The first base is the target's own labels, which a series may have in part only.
-            let at = if contains(&new.labels, shared) {
-                at
-            } else {
-                no_base(table, &self.interner)
-            };
-            let shared = &table.bases[at].labels;
+        let Table { bases, members, .. } = Arc::make_mut(&mut self.table);
+        add_bases(
+            bases,
+            pending.values().map(|new| &new.labels),
+            &self.interner,
+        );
+        let count = self.slot_count as usize;
+        members.reserve_exact(count.saturating_sub(members.len()));
+        members.resize(count, None);
+        for (slot, Pending { labels, family }) in pending {
+            let base = position(bases, &labels, &self.interner);
+            let shared = &bases[usize::from(base)];
             let is_own =
                 |(name, _): &(&str, &str)| *name != METRIC_NAME && shared.get(name).is_none();
-            let own: Vec<_> = new.labels.iter().filter(is_own).collect();
-            let shape = self.interner.shape(new.labels.metric_name(), &own);
-            let slot = slot as usize;
-            if table.members.len() <= slot {
-                table.members.resize(slot + 1, None);
-            }
-            // At most `MOST_BASES` and one more.
-            let base = u16::try_from(at).unwrap_or(0);
-            table.members[slot] = Some(Member {
-                shape,
-                base,
-                family: new.family,
-            });
+            let own: Vec<_> = labels.iter().filter(is_own).collect();
+            let name = labels.metric_name();
+            let shape = self.interner.shape(name, &own, family.as_ref());
+            members[slot as usize] = Some(Member { shape, base });
         }
     }
 
+    /// Tells the series of the families that were described since the last commit; keeps those without a series.
+    fn settle_families(&mut self) {
+        if self.told.is_empty() {
+            return;
+        }
+        let told = std::mem::take(&mut self.told);
+        let told: HashMap<*const u8, Arc<Family>> = told
+            .into_iter()
+            .map(|family| (family.name.as_ptr(), family))
+            .collect();
+        let now = |family: Option<&Arc<Family>>| told.get(&family?.name.as_ptr()).cloned();
+        let mut with_series = HashSet::with_capacity(told.len());
+        for slot in 0..self.slot_count {
+            let known = self.table.family(slot);
+            let Some(family) = now(known) else { continue };
+            with_series.insert(family.name.as_ptr());
+            if !same_family(known, Some(&family)) {
+                self.set_family(slot, Some(&family));
+            }
+        }
+        let described = &self.table.described;
+        let is_told = |family: &Arc<Family>| told.contains_key(&family.name.as_ptr());
+        let without_series = |name: &*const u8| !with_series.contains(name);
+        if described.iter().any(is_told) || told.keys().any(without_series) {
+            let described = &mut Arc::make_mut(&mut self.table).described;
+            described.retain(|family| !is_told(family));
+            let new = told.iter().filter(|(name, _)| without_series(name));
+            let before = described.len();
+            described.extend(new.map(|(_, family)| Arc::clone(family)));
+            // The oldest may be gone; that nobody says.
+            let added = described.len() - before;
+            let excess = before.min(described.len().saturating_sub(EMPTY_FAMILIES + 2 * added));
+            described.drain(..excess);
+        }
+    }
+
+    /// Makes the series in `slot` a member of `family`.
+    fn set_family(&mut self, slot: u32, family: Option<&Arc<Family>>) {
+        let member = self.table.members.get(slot as usize);
+        let Some(Some(Member { shape, base })) = member else {
+            return;
+        };
+        let own: Vec<_> = shape.own().collect();
+        let shape = self.interner.shape(&shape.name, &own, family);
+        let member = Some(Member { shape, base: *base });
+        Arc::make_mut(&mut self.table).members[slot as usize] = member;
+    }
+
     /// Frees the released slots whose last sample no reader can see any more.
-    fn reclaim(&mut self) {
+    fn reclaim(&mut self, draft: &mut Draft) {
         let oldest_ms = self.scrape_ms.saturating_sub(self.lookback_ms);
         let published = self.target.load();
         let over = |slot: u32| {
@@ -191,93 +203,39 @@ impl Writer {
         if !self.released.iter().any(|slot| over(*slot)) {
             return;
         }
-        let table = Arc::make_mut(&mut self.table);
         let gone: Vec<u32> = self.released.extract_if(|slot| over(*slot)).collect();
         for slot in gone {
-            let Some(member) = table.members.get_mut(slot as usize).and_then(Option::take) else {
+            let Some(hash) = self.table.hash(slot) else {
                 continue;
             };
-            let hash = table.bases[usize::from(member.base)]
-                .hash
-                .wrapping_add(member.shape.hash);
-            if let Ok(entry) = self
-                .slots
-                .find_entry(spread(upper(hash)), |entry| entry.1 == slot)
-            {
-                entry.remove();
-            }
-            self.left_families.push(member.family);
-            self.draft.clear_slot(slot);
+            self.slots.remove(hash, slot);
+            Arc::make_mut(&mut self.table).members[slot as usize] = None;
+            draft.clear_slot(slot);
             self.free.push(slot);
-        }
-    }
-
-    /// Drops families whose last series is gone.
-    ///
-    /// Those that never had one are kept, as a target that goes on describing them is not heard again, until
-    /// there are too many of them.
-    fn drop_families(&mut self) {
-        let told = std::mem::take(&mut self.told_families);
-        let left = std::mem::take(&mut self.left_families);
-        let are_many = self.families.len() > self.most_families;
-        if left.is_empty() && !are_many {
-            return;
-        }
-        let mut kept = vec![!are_many; self.table.families.len()];
-        let mut keep = |families: &mut dyn Iterator<Item = u32>, is_kept: bool| {
-            for family in families {
-                if let Some(kept) = kept.get_mut(family as usize) {
-                    *kept = is_kept;
-                }
-            }
-        };
-        keep(&mut left.into_iter(), false);
-        keep(&mut told.into_iter(), true);
-        let members = self.table.members.iter().flatten();
-        keep(&mut members.map(|member| member.family), true);
-        let free = &mut self.free_families;
-        let table = &mut self.table;
-        self.families.retain(|_, at| {
-            let is_kept = kept[*at as usize];
-            if !is_kept {
-                Arc::make_mut(table).families[*at as usize] = None;
-                free.push(*at);
-            }
-            is_kept
-        });
-        if are_many {
-            self.most_families = self.families.len() * 2 + EMPTY_FAMILIES;
         }
     }
 }
 
 impl TargetSink for Writer {
     fn resolve(&mut self, labels: &LabelSet, family: Option<FamilyRef>) -> SeriesRef {
-        let hash = self.hash(labels);
-        let family = family.map_or(NO_FAMILY, |family| family.0);
-        let is_same = |&(have, slot): &(u32, u32)| {
-            have == hash
-                && match self.table.series(slot) {
-                    Some(series) => series.equal(labels),
-                    None => self
-                        .pending
-                        .get(&slot)
-                        .is_some_and(|new| new.labels == *labels),
-                }
+        let hashes = labels
+            .iter()
+            .map(|(name, value)| self.interner.label_hash(name, value));
+        let hash = hashes.fold(0, u64::wrapping_add);
+        let family = family.and_then(|family| self.told.get(family.0 as usize).cloned());
+        let is_same = |slot| match self.table.series(slot) {
+            Some(series) => series.equal(labels),
+            None => {
+                let new = self.pending.get(&slot);
+                new.is_some_and(|new| new.labels == *labels)
+            }
         };
-        if let Some(&(_, slot)) = self.slots.find(spread(hash), is_same) {
+        if let Some(slot) = self.slots.find(&self.table, hash, is_same) {
             self.released.remove(&slot);
-            let known = self
-                .table
-                .members
-                .get(slot as usize)
-                .and_then(Option::as_ref);
-            if known.is_some_and(|member| member.family != family) {
-                let table = Arc::make_mut(&mut self.table);
-                if let Some(member) = &mut table.members[slot as usize] {
-                    let left = std::mem::replace(&mut member.family, family);
-                    self.left_families.push(left);
-                }
+            if let Some(new) = self.pending.get_mut(&slot) {
+                new.family = family;
+            } else if !same_family(self.table.family(slot), family.as_ref()) {
+                self.set_family(slot, family.as_ref());
             }
             return SeriesRef(slot);
         }
@@ -285,68 +243,52 @@ impl TargetSink for Writer {
             self.slot_count += 1;
             self.slot_count - 1
         });
-        self.draft.open_slot(slot);
-        self.slots
-            .insert_unique(spread(hash), (hash, slot), |entry| spread(entry.0));
+        if let Some(draft) = &mut self.draft {
+            draft.open_slot(slot);
+        }
+        self.slots.insert(hash, slot);
         let labels = labels.clone();
         self.pending.insert(slot, Pending { labels, family });
         SeriesRef(slot)
     }
 
     fn describe(&mut self, name: &str, metadata: &Metadata) -> FamilyRef {
-        if let Some(&at) = self.families.get(name) {
-            let known = self.table.families[at as usize].as_ref();
-            if known.is_none_or(|family| family.metadata != *metadata) {
-                let family = self.interner.family(name, metadata);
-                Arc::make_mut(&mut self.table).families[at as usize] = Some(family);
-            }
-            self.told_families.push(at);
-            return FamilyRef(at);
-        }
-        let family = Some(self.interner.family(name, metadata));
-        let table = Arc::make_mut(&mut self.table);
-        let at = if let Some(at) = self.free_families.pop() {
-            table.families[at as usize] = family;
-            at
-        } else {
-            table.families.push(family);
-            u32::try_from(table.families.len() - 1).unwrap_or(NO_FAMILY)
-        };
-        self.families.insert(name.into(), at);
-        self.told_families.push(at);
-        FamilyRef(at)
+        self.told.push(self.interner.family(name, metadata));
+        FamilyRef(u32::try_from(self.told.len() - 1).unwrap_or(u32::MAX))
     }
 
     fn begin(&mut self, timestamp_ms: i64) {
         self.scrape_ms = timestamp_ms;
-        self.draft
-            .begin(&self.target.published.load().column, timestamp_ms);
+        let draft = self.draft.get_or_insert_with(|| self.drafts.take());
+        draft.begin(&self.target.published.load().column, timestamp_ms);
         for slot in self.pending.keys() {
-            self.draft.open_slot(*slot);
+            draft.open_slot(*slot);
         }
     }
 
     fn append(&mut self, series: SeriesRef, sample: Sample) -> Result<(), AppendError> {
-        self.draft
-            .append(series.0, sample.value, sample.timestamp_ms)
+        match &mut self.draft {
+            Some(draft) => draft.append(series.0, sample.value, sample.timestamp_ms),
+            // Without a scrape there is none that the sample could become visible with.
+            None => Ok(()),
+        }
     }
 
     fn commit(&mut self) {
+        let Some(mut draft) = self.draft.take() else {
+            return;
+        };
         self.settle();
+        self.settle_families();
         if !self.released.is_empty() {
-            self.reclaim();
+            self.reclaim(&mut draft);
         }
-        self.drop_families();
-        let column = self.draft.finish(std::mem::take(&mut self.spare));
+        self.slots.rest();
+        let column = draft.finish(self.free.len());
+        self.drafts.put(draft);
         let table = Arc::clone(&self.table);
-        let last = self
-            .target
-            .published
-            .swap(Arc::new(Published { table, column }));
-        // Where no reader holds the scrape before, its memory serves the next one.
-        if let Some(last) = Arc::into_inner(last) {
-            self.spare = last.column;
-        }
+        let published = Published { table, column };
+        self.target.published.store(Arc::new(published));
     }
 
     fn release(&mut self, series: SeriesRef) {
@@ -358,71 +300,4 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.target.closed.store(true, Ordering::Release);
     }
-}
-
-const fn upper(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// A table's hash from the half of it that is stored.
-const fn spread(hash: u32) -> u64 {
-    (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-fn base(interner: &Interner, labels: LabelSet) -> Base {
-    let hashes = labels
-        .iter()
-        .map(|(name, value)| interner.label_hash(name, value));
-    let hash = hashes.fold(0, u64::wrapping_add);
-    Base { labels, hash }
-}
-
-fn contains(labels: &LabelSet, part: &LabelSet) -> bool {
-    part.iter()
-        .all(|(name, value)| labels.get(name) == Some(value))
-}
-
-/// Position of the largest base that is part of `labels`, 0 where there is none.
-fn best_base(table: &Table, labels: &LabelSet) -> usize {
-    let fitting = table
-        .bases
-        .iter()
-        .enumerate()
-        .filter(|(_, base)| contains(labels, &base.labels));
-    fitting
-        .max_by_key(|(_, base)| base.labels.len())
-        .map_or(0, |(at, _)| at)
-}
-
-/// Position of the base without labels, which every series has.
-fn no_base(table: &mut Table, interner: &Interner) -> usize {
-    table
-        .bases
-        .iter()
-        .position(|base| base.labels.is_empty())
-        .unwrap_or_else(|| {
-            table.bases.push(Arc::new(base(interner, LabelSet::new())));
-            table.bases.len() - 1
-        })
-}
-
-/// The labels that all but a few of `series` share, if it is worth it.
-fn shared_labels<'a>(series: impl Iterator<Item = &'a LabelSet> + Clone) -> Option<LabelSet> {
-    let total = series.clone().count();
-    if total < SHARED_BY {
-        return None;
-    }
-    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
-    for label in series
-        .flat_map(LabelSet::iter)
-        .filter(|(name, _)| *name != METRIC_NAME)
-    {
-        *counts.entry(label).or_default() += 1;
-    }
-    let labels: LabelSet = counts
-        .into_iter()
-        .filter(|(_, count)| *count * 10 >= total * 9)
-        .map(|(label, _)| label)
-        .collect();
-    (!labels.is_empty()).then_some(labels)
 }

@@ -57,7 +57,7 @@ fn families_go_with_their_last_series() {
         let names = ["lasting".to_owned(), format!("round_{round}")];
         series = scrape_families(&mut *writer, &labels, round * 1000, &names, &series);
         let snapshot = store.snapshot();
-        most_places = most_places.max(snapshot.published[0].table.families.len());
+        most_places = most_places.max(snapshot.published[0].table.families().count());
     }
     assert!(families(&store).len() <= 14, "{:?}", families(&store));
     assert!(families(&store).contains(&"lasting".to_owned()));
