@@ -12,6 +12,7 @@ mod queries;
 mod reloads;
 mod scripted_server;
 mod target_lists;
+mod transports;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

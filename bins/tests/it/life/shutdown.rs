@@ -1,5 +1,8 @@
 //! The end: by signal, and by kill.
 
+use std::io;
+use std::time::Duration;
+
 use fixtures::MockAiven;
 use fixtures::node::Fault;
 use tokio::io::AsyncReadExt as _;
@@ -94,4 +97,38 @@ async fn it_ends_while_it_still_waits_for_its_first_targets() {
     let asked = system.aiven.api().wait_for(listing, 1, PATIENCE);
     asked.await.unwrap();
     system.terminates(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_a_whole_processor_does_not_hold_up_the_end() {
+    let one = MockAiven::builder().nodes(1);
+    let mut system = System::configured(one, |aiven| config(aiven, LONG_INTERVAL)).await;
+    let many = (0..20_000).map(|number| format!("many{{n=\"{number}\"}} 1\n"));
+    let many: String = many.collect();
+    system.aiven.nodes()[0].serve(many, "text/plain; version=0.0.4");
+    eventually("the many series", async || {
+        let last = system.federate("many{n=\"19999\"}").await;
+        (last.len() == 1).then_some(())
+    })
+    .await;
+    // None of them matches any series, which each has to be tried with.
+    let selectors = (0..1500).map(|number| format!("match[]={{n=~'.*x{number}.*'}}"));
+    let target = format!("/federate?{}", selectors.collect::<Vec<_>>().join("&"));
+    let mut reader = slow_reader(&system.exporter.address, &target).await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(reader.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    let before = system.exporter.program.processor_time();
+    eventually("a busy processor", async || {
+        let time = system.exporter.program.processor_time() - before;
+        (time > Duration::from_millis(300)).then_some(())
+    })
+    .await;
+    let end = reader.try_read(&mut [0]).unwrap_err();
+    assert_eq!(end.kind(), io::ErrorKind::WouldBlock);
+    system.exporter.program.signal("TERM");
+    assert_eq!(system.exporter.program.ended().await.code(), Some(0));
+    assert_eq!(system.has_logged("msg=stopped").len(), 1);
 }

@@ -1,7 +1,9 @@
 //! Aiven's API fails: whatever was discovered last stays.
 
+use std::time::Duration;
+
 use fixtures::api::{Call, Fault};
-use fixtures::{MockAiven, wait_until};
+use fixtures::{MockAiven, Service, wait_until};
 
 use crate::support::PATIENCE;
 use crate::support::eventually;
@@ -147,6 +149,28 @@ async fn a_hanging_api_holds_nothing_up() {
     let service = system.aiven.services()[0].clone();
     system.aiven.add_node(&service).await.unwrap();
     system.complete().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_api_makes_news_late_and_nothing_else() {
+    let system = System::start().await;
+    let before = system.steady().await;
+    let api = system.aiven.api();
+    // Longer than all intervals.
+    let slow = Fault::Delay(Duration::from_secs(3));
+    api.fail_call(Call::ListServices, slow);
+    api.forget_requests();
+    api.wait_for(Call::ListServices, 1, PATIENCE).await.unwrap();
+    system.scraped_on().await;
+    system.serves_again(&before).await;
+    let new = Service::opensearch("prod-late").nodes(1);
+    system.aiven.add_service(new).await.unwrap();
+    // Nodes are found by the name server meanwhile.
+    let service = system.aiven.services()[0].clone();
+    system.aiven.add_node(&service).await.unwrap();
+    system.complete().await;
+    assert_eq!(system.metric(FAILURES, "").await, 0.0);
+    system.logged("the service list can't be read", 0).await;
 }
 
 /// After a failure that asks for a long wait the list isn't asked for again.
