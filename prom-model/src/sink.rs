@@ -56,7 +56,7 @@ pub trait TargetSink: Send {
     /// What the family `name` was described with last, so that a part of it can be told anew: an exposition may say type,
     /// help and unit one after the other, and each holds until it is said anew. `None` where the family isn't
     /// known, or where the sink doesn't keep what it is told.
-    fn metadata(&self, name: &str) -> Option<Metadata> {
+    fn metadata(&mut self, name: &str) -> Option<Metadata> {
         let _ = name;
         None
     }

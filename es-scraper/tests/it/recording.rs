@@ -172,7 +172,7 @@ impl TargetSink for Writer {
         FamilyRef(u32::try_from(place).unwrap())
     }
 
-    fn metadata(&self, name: &str) -> Option<Metadata> {
+    fn metadata(&mut self, name: &str) -> Option<Metadata> {
         self.recording.state().families.get(name).cloned()
     }
 

@@ -47,6 +47,12 @@ impl Column {
         now_ms.max(self.scrape_ms)
     }
 
+    /// How many slots it has room for.
+    #[cfg(test)]
+    pub(crate) const fn slot_count(&self) -> usize {
+        self.values.len()
+    }
+
     /// The time of the last scrape, or of the newest sample that lies ahead of it.
     pub(crate) fn newest_ms(&self) -> i64 {
         let later = self.later.iter().map(|later| later.timestamp_ms);

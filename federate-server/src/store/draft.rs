@@ -90,6 +90,16 @@ impl Draft {
         }
     }
 
+    /// Forgets all slots from `count` on.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        for slot in count..self.seen.len() {
+            self.clear_slot(slot as u32);
+        }
+        self.values.truncate(count);
+        self.times.truncate(count);
+        self.seen.truncate(count);
+    }
+
     /// Appends to `slot`, at the scrape's time or its own.
     pub(crate) fn append(
         &mut self,

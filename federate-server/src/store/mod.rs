@@ -12,6 +12,7 @@
 mod base;
 mod column;
 mod draft;
+mod families;
 mod index;
 mod intern;
 mod metrics;

@@ -206,6 +206,31 @@ fn a_released_series_is_forgotten_once_nobody_can_see_it() {
 }
 
 #[test]
+fn what_was_released_before_anyone_saw_it_leaves_nothing_behind() {
+    let store = Store::new(DEFAULT_LOOKBACK);
+    let (labels, mut writer) = target(&store, "a");
+    let lasting = with_name(&labels, "lasting");
+    scrape(&mut *writer, 1000, &[(&lasting, 1.0)]);
+    writer.begin(2000);
+    let new = |at: usize| with_name(&labels, &format!("new_{at}"));
+    let failed: Vec<_> = (0..10_000)
+        .map(|at| writer.resolve(&new(at), None))
+        .collect();
+    writer.append(failed[7], Sample::new(1.0)).unwrap();
+    writer.begin(2000);
+    for series in failed {
+        writer.release(series);
+    }
+    scrape(&mut *writer, 2000, &[(&lasting, 2.0)]);
+    assert_eq!(store.snapshot().series_count(), 1);
+    assert_eq!(store.snapshot().published[0].column.slot_count(), 1);
+    assert_eq!(all(&store, 2000), [(lasting.to_string(), 2.0, 2000)]);
+    scrape(&mut *writer, 3000, &[(&lasting, 3.0), (&new(7), 7.0)]);
+    let values = all(&store, 3000).into_iter().map(|it| it.1);
+    assert_eq!(values.collect::<Vec<_>>(), [3.0, 7.0]);
+}
+
+#[test]
 fn a_released_series_that_returns_is_the_same_one() {
     let store = Store::new(DEFAULT_LOOKBACK);
     let (labels, mut writer) = target(&store, "a");

@@ -13,6 +13,7 @@ use prom_model::sink::{AppendError, FamilyRef, SeriesRef, TargetSink};
 use super::base::{add_bases, base, position};
 use super::column::Column;
 use super::draft::{Draft, Drafts};
+use super::families::Families;
 use super::intern::{Family, Interner, same_family};
 use super::slots::Slots;
 use super::table::{Member, Table};
@@ -20,6 +21,8 @@ use super::table::{Member, Table};
 /// So many families may have no series: those that a target describes and doesn't expose, or whose series
 /// relabelling drops.
 const EMPTY_FAMILIES: usize = 1000;
+/// From so many free slots on it is worth a look whether they lie at the end.
+const MANY_FREE: usize = 1 << 12;
 
 /// One target of the store: what readers see of it.
 #[derive(Debug)]
@@ -76,8 +79,7 @@ pub(crate) struct Writer {
     /// The scrape under way.
     draft: Option<Draft>,
     scrape_ms: i64,
-    /// Families described since the last commit, by a `FamilyRef`'s number.
-    told: Vec<Arc<Family>>,
+    families: Families,
     /// By slot.
     pending: HashMap<u32, Pending>,
     free: Vec<u32>,
@@ -107,12 +109,20 @@ impl Writer {
             slots: Slots::default(),
             draft: None,
             scrape_ms: i64::MIN,
-            told: Vec::new(),
+            families: Families::default(),
             pending: HashMap::new(),
             free: Vec::new(),
             slot_count: 0,
             released: HashSet::new(),
         }
+    }
+
+    /// See [`Table::hash`].
+    fn hash(&self, labels: &LabelSet) -> u64 {
+        let hashes = labels
+            .iter()
+            .map(|(name, value)| self.interner.label_hash(name, value));
+        hashes.fold(0, u64::wrapping_add)
     }
 
     /// Moves what was resolved since the last commit into the table.
@@ -144,14 +154,10 @@ impl Writer {
 
     /// Tells the series of the families that were described since the last commit; keeps those without a series.
     fn settle_families(&mut self) {
-        if self.told.is_empty() {
+        let told = self.families.settle();
+        if told.is_empty() {
             return;
         }
-        let told = std::mem::take(&mut self.told);
-        let told: HashMap<*const u8, Arc<Family>> = told
-            .into_iter()
-            .map(|family| (family.name.as_ptr(), family))
-            .collect();
         let now = |family: Option<&Arc<Family>>| told.get(&family?.name.as_ptr()).cloned();
         let mut with_series = HashSet::with_capacity(told.len());
         for slot in 0..self.slot_count {
@@ -214,15 +220,30 @@ impl Writer {
             self.free.push(slot);
         }
     }
+
+    /// Gives up the last slots where most of all are free, as they are some time after an unusual body.
+    fn truncate(&mut self, draft: &mut Draft) {
+        let count = self.slot_count as usize;
+        if self.free.len() < MANY_FREE || self.free.len() < count / 2 {
+            return;
+        }
+        let members = &self.table.members;
+        let used = members.iter().rposition(Option::is_some);
+        let count = used.map_or(0, |last| last + 1);
+        self.slot_count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.free.retain(|slot| (*slot as usize) < count);
+        self.free.shrink_to_fit();
+        let members = &mut Arc::make_mut(&mut self.table).members;
+        members.truncate(count);
+        members.shrink_to_fit();
+        draft.truncate(count);
+    }
 }
 
 impl TargetSink for Writer {
     fn resolve(&mut self, labels: &LabelSet, family: Option<FamilyRef>) -> SeriesRef {
-        let hashes = labels
-            .iter()
-            .map(|(name, value)| self.interner.label_hash(name, value));
-        let hash = hashes.fold(0, u64::wrapping_add);
-        let family = family.and_then(|family| self.told.get(family.0 as usize).cloned());
+        let hash = self.hash(labels);
+        let family = family.and_then(|family| self.families.get(family.0 as usize).cloned());
         let is_same = |slot| match self.table.series(slot) {
             Some(series) => series.equal(labels),
             None => {
@@ -253,8 +274,13 @@ impl TargetSink for Writer {
     }
 
     fn describe(&mut self, name: &str, metadata: &Metadata) -> FamilyRef {
-        self.told.push(self.interner.family(name, metadata));
-        FamilyRef(u32::try_from(self.told.len() - 1).unwrap_or(u32::MAX))
+        let number = self.families.tell(self.interner.family(name, metadata));
+        FamilyRef(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    fn metadata(&mut self, name: &str) -> Option<Metadata> {
+        let family = self.families.latest(&self.table, name)?;
+        Some(family.metadata.clone())
     }
 
     fn begin(&mut self, timestamp_ms: i64) {
@@ -283,6 +309,7 @@ impl TargetSink for Writer {
         if !self.released.is_empty() {
             self.reclaim(&mut draft);
         }
+        self.truncate(&mut draft);
         self.slots.rest();
         let column = draft.finish(self.free.len());
         self.drafts.put(draft);
@@ -292,7 +319,17 @@ impl TargetSink for Writer {
     }
 
     fn release(&mut self, series: SeriesRef) {
-        self.released.insert(series.0);
+        let slot = series.0;
+        let Some(new) = self.pending.remove(&slot) else {
+            self.released.insert(slot);
+            return;
+        };
+        // Nobody has seen it.
+        self.slots.remove(self.hash(&new.labels), slot);
+        if let Some(draft) = &mut self.draft {
+            draft.clear_slot(slot);
+        }
+        self.free.push(slot);
     }
 }
 

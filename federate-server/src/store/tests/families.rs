@@ -125,3 +125,21 @@ fn families_that_never_had_a_series_are_bounded() {
     assert!(left.len() <= 1100, "{}", left.len());
     assert!(left.contains(&"x".to_owned()) && left.contains(&"round_9999".to_owned()));
 }
+
+#[test]
+fn what_is_known_of_a_family_can_be_asked_before_it_is_told_anew() {
+    let store = Store::new(DEFAULT_LOOKBACK);
+    let (labels, mut writer) = target(&store, "a");
+    scrape_families(&mut *writer, &labels, 1000, &["x".to_owned()], &[]);
+    let help = |help: &str| Metadata {
+        help: help.into(),
+        ..Metadata::default()
+    };
+    writer.describe("without_series", &help("1"));
+    scrape_families(&mut *writer, &labels, 2000, &["x".to_owned()], &[]);
+    assert_eq!(writer.metadata("x"), Some(help("x")));
+    assert_eq!(writer.metadata("without_series"), Some(help("1")));
+    assert_eq!(writer.metadata("none"), None);
+    writer.describe("without_series", &help("2"));
+    assert_eq!(writer.metadata("without_series"), Some(help("2")));
+}
