@@ -11,6 +11,7 @@ use crate::support::eventually_ok;
 use crate::support::exporter::{Exporter, config};
 use crate::support::prometheus::Prometheus;
 use crate::support::samples::Samples;
+use crate::support::system::System;
 
 /// What the tenant has written; four of its values are changed.
 const TENANT: &str = include_str!("../../../fixtures/data/tenant-prometheus.yml");
@@ -75,13 +76,11 @@ const KEPT: [&str; 51] = [
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus on PATH"]
 async fn a_tenants_prometheus_has_every_series_value_and_type() {
-    let aiven = MockAiven::builder()
-        .motion(Motion::Frozen)
-        .start()
-        .await
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let exporter = exporter(folder.path(), &aiven).await;
+    let System {
+        exporter,
+        aiven,
+        folder,
+    } = operators().await;
     let tenant = replaced(
         TENANT,
         &[
@@ -113,13 +112,11 @@ async fn a_tenants_prometheus_has_every_series_value_and_type() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus on PATH"]
 async fn a_wrong_password_is_a_target_that_is_down() {
-    let aiven = MockAiven::builder()
-        .motion(Motion::Frozen)
-        .start()
-        .await
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let exporter = exporter(folder.path(), &aiven).await;
+    let System {
+        exporter,
+        aiven: _aiven,
+        folder,
+    } = operators().await;
     let tenant = replaced(
         TENANT,
         &[
@@ -144,13 +141,11 @@ async fn a_wrong_password_is_a_target_that_is_down() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus on PATH"]
 async fn the_readmes_job_holds_what_the_nodes_expose() {
-    let aiven = MockAiven::builder()
-        .motion(Motion::Frozen)
-        .start()
-        .await
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let exporter = exporter(folder.path(), &aiven).await;
+    let System {
+        exporter,
+        aiven,
+        folder,
+    } = operators().await;
     let (_, section) = README.split_once("### The tenant's side").unwrap();
     let (_, yaml) = section.split_once("```yaml\n").unwrap();
     let (yaml, _) = yaml.split_once("```").unwrap();
@@ -181,19 +176,26 @@ async fn the_readmes_job_holds_what_the_nodes_expose() {
     assert_eq!(up[0]["metric"]["instance"], exporter.address);
 }
 
-/// An exporter of all of `aiven` that lets in the tenant only, with every target up.
-async fn exporter(folder: &std::path::Path, aiven: &MockAiven) -> Exporter {
+/// The operator's side, which lets in the tenant only, with every target up.
+async fn operators() -> System {
+    let builder = MockAiven::builder().motion(Motion::Frozen);
+    let aiven = builder.start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let hash = bcrypt::hash("tenant-password", 4).unwrap();
-    let web = folder.join("web.yml");
+    let web = folder.path().join("web.yml");
     std::fs::write(&web, format!("basic_auth_users:\n  tenant-a: {hash}\n")).unwrap();
     let flag = format!("--web.config.file={}", web.display());
-    let exporter = Exporter::start(folder, &config(aiven, ""), &[&flag]).await;
+    let exporter = Exporter::start(folder.path(), &config(&aiven, ""), &[&flag]).await;
     let site = exporter
         .site
         .clone()
         .with_user("tenant-a", "tenant-password");
     exporter.up(&site, aiven.nodes().len()).await;
-    exporter
+    System {
+        exporter,
+        aiven,
+        folder,
+    }
 }
 
 /// What the tenant's Prometheus should hold: what the nodes serve, with the labels of both hops.

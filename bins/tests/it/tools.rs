@@ -1,22 +1,11 @@
-use fixtures::MockAiven;
-use fixtures::node::Motion;
-
-use crate::support::exporter::{Exporter, config};
 use crate::support::prometheus::Prometheus;
 use crate::support::samples::Samples;
+use crate::support::system::System;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_exporter_starts_scrapes_and_ends() {
-    let aiven = MockAiven::builder()
-        .motion(Motion::Frozen)
-        .start()
-        .await
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut exporter = Exporter::start(folder.path(), &config(&aiven, ""), &[]).await;
-    exporter.all_up(&aiven).await;
-    exporter.program.signal("TERM");
-    assert_eq!(exporter.program.ended().await.code(), Some(0));
+    let mut system = System::start().await;
+    system.terminates(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,20 +13,6 @@ use crate::support::http::slow_reader;
 use crate::support::system::{LONG_INTERVAL, System};
 use crate::support::{PATIENCE, eventually};
 
-impl System {
-    /// Sends SIGTERM and waits for the exit code. `clean` is whether all answers in flight were finished, which is given
-    /// up in time for a platform that kills after 10 seconds.
-    async fn terminates(&mut self, clean: bool) {
-        self.exporter.program.signal("TERM");
-        assert_eq!(self.exporter.program.ended().await.code(), Some(0));
-        let told = self.has_logged("msg=stopped");
-        assert!(told[0].contains(&format!("clean={clean}")), "{told:?}");
-        let cut_off = self.has_logged("answers in flight are cut off");
-        assert_eq!(cut_off.is_empty(), clean, "{cut_off:?}");
-        assert!(cut_off.iter().all(|line| line.contains("deadline=8s")));
-    }
-}
-
 /// A system that serves `series` series of 2 KB each.
 async fn large(series: usize) -> System {
     let one = MockAiven::builder().nodes(1);

@@ -2,15 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::process::Command;
-use std::time::Duration;
 
 use fixtures::MockAiven;
 
 use crate::support::eventually;
 use crate::support::system::System;
-
-/// What the platform gives a program to end.
-const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_hangs_holds_up_nothing() {
@@ -36,7 +32,5 @@ async fn a_reload_that_hangs_holds_up_nothing() {
     system.scraped_on().await;
     let health = system.exporter.site.get("/-/healthy", &[]).await;
     assert_eq!(health.status, 200);
-    system.exporter.program.signal("TERM");
-    let ended = tokio::time::timeout(GRACE, system.exporter.program.ended()).await;
-    assert_eq!(ended.unwrap().code(), Some(0));
+    system.terminates(true).await;
 }

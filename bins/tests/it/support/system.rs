@@ -277,6 +277,18 @@ impl System {
         self.exporter.program.log_line(is_it).await;
     }
 
+    /// Sends SIGTERM and waits for the exit code. `clean` is whether all answers in flight were finished, which is given
+    /// up in time for a platform that kills after 10 seconds.
+    pub(crate) async fn terminates(&mut self, clean: bool) {
+        self.exporter.program.signal("TERM");
+        assert_eq!(self.exporter.program.ended().await.code(), Some(0));
+        let told = self.has_logged("msg=stopped");
+        assert!(told[0].contains(&format!("clean={clean}")), "{told:?}");
+        let cut_off = self.has_logged("answers in flight are cut off");
+        assert_eq!(cut_off.is_empty(), clean, "{cut_off:?}");
+        assert!(cut_off.iter().all(|line| line.contains("deadline=8s")));
+    }
+
     /// Replaces the exporter's configuration file, so that no half of it can be read.
     pub(crate) fn write_config(&self, text: &str) {
         let new = self.folder.path().join("new.yml");
