@@ -126,13 +126,11 @@ impl StateFile {
         &self.path
     }
 
-    /// What the file holds for `project`, `None` where there is no file. Also removes what writes that were killed have
-    /// left beside it. Blocks.
+    /// What the file holds for `project`, `None` where there is no file. Blocks.
     ///
     /// # Errors
     /// [`LoadStateError`]
     pub fn load(&self, project: &str) -> Result<Option<LastKnown>, LoadStateError> {
-        remove_leftovers(&self.path);
         let path = || self.path.display().to_string();
         let text = match std::fs::read(&self.path) {
             Ok(text) => text,
@@ -177,6 +175,11 @@ impl StateFile {
             services: stored.services,
             addresses: stored.addresses,
         }))
+    }
+
+    /// Removes what writes that were killed have left beside the file; a write that is under way would fail. Blocks.
+    pub(crate) fn remove_leftovers(&self) {
+        remove_leftovers(&self.path);
     }
 
     /// Replaces the file's content. Blocks.

@@ -42,7 +42,11 @@ impl Discoverer {
             return;
         };
         let project = self.settings.targets.project.clone();
-        let loaded = tokio::task::spawn_blocking(move || file.load(&project)).await;
+        let load = move || {
+            file.remove_leftovers();
+            file.load(&project)
+        };
+        let loaded = tokio::task::spawn_blocking(load).await;
         match loaded {
             Ok(Ok(Some(last))) => {
                 self.known().restore(last);
