@@ -60,7 +60,8 @@ async fn nothing_that_hangs_holds_up_the_end() {
     }
     system.aiven.api().fail(fixtures::api::Fault::Hang);
     system.aiven.dns().fail(fixtures::dns::Fault::Silence);
-    system.down(system.aiven.nodes()[0].address()).await;
+    let hanging = system.aiven.nodes()[0].address();
+    system.down(hanging, "context deadline exceeded").await;
     // Neither does a client that says nothing.
     let _mute = TcpStream::connect(&system.exporter.address).await.unwrap();
     system.terminates(true).await;

@@ -114,14 +114,18 @@ impl System {
         .await;
     }
 
-    /// Waits until the target at `address` is down, and says why.
-    pub(crate) async fn down(&self, address: SocketAddr) -> String {
+    /// Waits until the target at `address` is down because of `why`, which its error starts with. On a machine that is
+    /// busy with other things its time may be over first.
+    pub(crate) async fn down(&self, address: SocketAddr, why: &str) {
         let address = address.to_string();
-        eventually("a target that is down", async || {
-            let row = self.targets().await.remove(&address)?;
-            (row.health == "down").then_some(row.last_error)
+        eventually_ok(why, async || {
+            let row = self.targets().await.remove(&address);
+            match row {
+                Some(row) if row.health == "down" && row.last_error.starts_with(why) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         })
-        .await
+        .await;
     }
 
     /// Waits until the targets' addresses are those of the mock's nodes, and all of them are up.
