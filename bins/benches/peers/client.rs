@@ -112,7 +112,7 @@ impl Client {
         (&mut self.stream).take(LONGEST_LINE).read_line(&mut line)?;
         match line.strip_suffix("\r\n") {
             Some(line) => Ok(line.to_owned()),
-            None => Err(malformed("a line doesn't end")),
+            None => Err(malformed("the answer breaks off")),
         }
     }
 }

@@ -83,10 +83,14 @@ pub(crate) fn run(
         )));
     }
 
-    eprintln!("{}: fetching", system.name());
     let mut figures = Figures::new();
     // First of all, while nothing is left of other requests.
     for encoding in Encoding::ALL {
+        eprintln!(
+            "{}: fetching all series by several clients, {}",
+            system.name(),
+            encoding.coding()
+        );
         figures.insert(Quantity::PeakRise(encoding), server.peak(encoding)?);
     }
     let lengths = server.by_instance("scrape_samples_scraped")?;
@@ -105,12 +109,14 @@ pub(crate) fn run(
     figures.insert(Quantity::Resident, window.resident);
     figures.insert(Quantity::ResidentPerSeries, window.resident / node_series);
 
+    eprintln!("{}: comparing series", system.name());
     let mut series = BTreeMap::new();
     for selection in Selection::ALL {
         series.insert(selection, server.series(selection)?);
     }
     let length = BATCH.min(options.window / BATCH_OF_WINDOW);
     for query in Query::all() {
+        eprintln!("{}: fetching {query}", system.name());
         let cost = server.cost(query, length, window)?;
         figures.insert(Quantity::P50(query), cost.p50);
         figures.insert(Quantity::P99(query), cost.p99);

@@ -87,7 +87,7 @@ impl System {
         std::fs::create_dir(&folder)?;
         let address = free_address()?;
         let (config, data) = (config.display(), folder.display());
-        let mut command = many_descriptors(&self.binary());
+        let mut command = bound_to_parent(&self.binary());
         let ready = match self {
             Self::Exporter => {
                 command
@@ -118,12 +118,10 @@ impl System {
         let into = File::create(&log)?;
         let child = command
             .env_remove("PORT")
-            .stdin(Stdio::null())
             .stdout(into.try_clone()?)
             .stderr(into)
             .spawn()?;
         let mut running = Running {
-            system: self,
             child,
             address,
             log,
@@ -157,7 +155,6 @@ impl System {
 /// A system's process. It is killed, and its data removed, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
-    system: System,
     child: Child,
     pub(crate) address: SocketAddr,
     log: PathBuf,
@@ -183,7 +180,7 @@ impl Running {
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().collect();
         let end = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
-        format!("{}: {what}; its log ends with\n{end}", self.system.name()).into()
+        format!("{what}; its log ends with\n{end}").into()
     }
 }
 
@@ -199,10 +196,26 @@ impl Drop for Running {
 /// A command for `binary` that may open as many files, and so connections, as the system allows:
 /// the usual limit is too low for a thousand nodes.
 pub(crate) fn many_descriptors(binary: &Path) -> Command {
-    let mut command = Command::new("sh");
+    shell(r#"ulimit -n "$(ulimit -H -n)"; exec "$0" "$@""#, binary)
+}
+
+/// The same for a program that doesn't care about its standard input: it is terminated when the
+/// other end of that is closed, so that it doesn't outlive this program however that ends.
+fn bound_to_parent(binary: &Path) -> Command {
+    let script = r#"
+        ulimit -n "$(ulimit -H -n)"
+        exec 3<&0
+        (cat <&3; kill $$) >/dev/null 2>&1 &
+        exec "$0" "$@" 3<&- </dev/null
+    "#;
+    let mut command = shell(script, binary);
+    command.stdin(Stdio::piped());
     command
-        .args(["-c", r#"ulimit -n "$(ulimit -H -n)"; exec "$0" "$@""#])
-        .arg(binary);
+}
+
+fn shell(script: &str, binary: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(binary);
     command
 }
 
