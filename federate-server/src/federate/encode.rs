@@ -35,6 +35,7 @@ pub(crate) struct Exposition {
     style: Response,
     timestamps: Timestamps,
     labels: LabelTexts,
+    opening: Opening,
     /// The family under way, the metric name within it, and the place there.
     family: usize,
     name: usize,
@@ -60,6 +61,7 @@ impl Exposition {
             style,
             timestamps,
             labels: LabelTexts::default(),
+            opening: Opening::default(),
             family: 0,
             name: 0,
             cursor: None,
@@ -147,16 +149,13 @@ impl Exposition {
             return;
         };
         let escaping = self.style.escaping;
-        let name = escaping.metric_name(&series.shape.name);
+        self.opening.turn_to(&series.shape.name, escaping);
+        out.extend_from_slice(&self.opening.text);
         let pieces = self.labels.pieces(found, series, &self.additions, escaping);
-        if is_legacy_metric_name(&name) {
-            out.extend_from_slice(name.as_bytes());
-            pieces.write(&series.shape.values, out);
-        } else {
-            out.push(b'{');
-            exposition::write_quoted(out, &name);
-            out.push(b',');
+        if self.opening.in_braces {
             pieces.write_inner(&series.shape.values, out);
+        } else {
+            pieces.write(&series.shape.values, out);
         }
         exposition::write_sample(out, format, self.sample(found));
     }
@@ -240,6 +239,34 @@ impl Exposition {
             value: found.value,
             timestamp_ms,
         }
+    }
+}
+
+/// What the lines of one metric name begin with.
+#[derive(Debug, Default)]
+struct Opening {
+    name: Option<Arc<str>>,
+    text: Vec<u8>,
+    /// The name is quoted, and stands in the braces.
+    in_braces: bool,
+}
+
+impl Opening {
+    fn turn_to(&mut self, name: &Arc<str>, escaping: Escaping) {
+        if self.name.as_ref().is_some_and(|it| Arc::ptr_eq(it, name)) {
+            return;
+        }
+        self.text.clear();
+        let escaped = escaping.metric_name(name);
+        self.in_braces = !is_legacy_metric_name(&escaped);
+        if self.in_braces {
+            self.text.push(b'{');
+            exposition::write_quoted(&mut self.text, &escaped);
+            self.text.push(b',');
+        } else {
+            self.text.extend_from_slice(escaped.as_bytes());
+        }
+        self.name = Some(Arc::clone(name));
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use prom_model::exposition::{Escaping, write_label_value};
 use prom_model::label::{INSTANCE, LabelSet};
 
-use crate::store::{Found, Selection, SeriesLabels, layout_key};
+use crate::store::{Found, Part, Selection, SeriesLabels, layout_key};
 
 use super::encode::open_label;
 
@@ -41,21 +40,31 @@ impl Additions {
     }
 }
 
-/// Label text of pairs of base and layout that an answer has met lately.
+/// Label text of the series of each base, in the layout met last.
+///
+/// An answer goes through one metric name after the other, whose series mostly have one layout a base, and next to it are
+/// names of the same layout.
 #[derive(Debug, Default)]
 pub(crate) struct LabelTexts {
-    pieces: HashMap<(usize, usize), Pieces>,
+    /// By base.
+    texts: Vec<Option<(usize, Pieces)>>,
     /// What they take, about.
     bytes: usize,
 }
 
-/// What the texts may take. Those of 300 targets in ten layouts fit, more than a node of Elasticsearch has. Beyond that
-/// texts are made anew now and then: an answer goes through one metric name after the other, each of few layouts.
-const MOST_BYTES: usize = 1 << 20;
+/// What the texts of an answer may take: enough for ten thousand targets. With more they are made anew now and then.
+const MOST_BYTES: usize = 8 << 20;
 
-/// `{a="1",b="` … `",c="3"}`: what stands around the values of a series' own labels, one piece more than values.
+/// Few texts are longer.
+const TEXT_BYTES: usize = 1 << 10;
+
+/// `{a="1",b="` … `",c="3"}`: what stands around the values of a series' own labels.
 #[derive(Debug)]
-pub(crate) struct Pieces(Box<[Box<[u8]>]>);
+pub(crate) struct Pieces {
+    text: Box<[u8]>,
+    /// Where the values go.
+    cuts: Box<[u32]>,
+}
 
 impl LabelTexts {
     /// The pieces for `found`, whose labels are `labels`.
@@ -66,54 +75,64 @@ impl LabelTexts {
         additions: &Additions,
         escaping: Escaping,
     ) -> &Pieces {
-        let key = (found.base, layout_key(labels.shape) as usize);
+        let layout = layout_key(labels.shape) as usize;
+        if self.texts.len() <= found.base {
+            self.texts.resize_with(found.base + 1, || None);
+        }
         if self.bytes > MOST_BYTES {
-            self.pieces.clear();
+            self.texts.fill_with(|| None);
             self.bytes = 0;
         }
-        self.pieces.entry(key).or_insert_with(|| {
+        let place = &mut self.texts[found.base];
+        if let Some((_, other)) = place.take_if(|(of, _)| *of != layout) {
+            self.bytes -= other.bytes();
+        }
+        let (_, pieces) = place.get_or_insert_with(|| {
             let pieces = Pieces::new(labels, additions, escaping);
             self.bytes += pieces.bytes();
-            pieces
-        })
+            (layout, pieces)
+        });
+        pieces
     }
 }
 
 impl Pieces {
     fn new(labels: SeriesLabels<'_>, additions: &Additions, escaping: Escaping) -> Self {
-        let mut pieces = Vec::with_capacity(labels.shape.values.len() + 1);
-        let mut piece = vec![b'{'];
+        let mut cuts = Vec::with_capacity(labels.shape.values.len());
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        text.push(b'{');
         let mut first = true;
-        let mut separate = |piece: &mut Vec<u8>| {
+        let mut separate = |text: &mut Vec<u8>| {
             if !std::mem::take(&mut first) {
-                piece.push(b',');
+                text.push(b',');
             }
         };
-        for (name, value) in labels.iter() {
-            separate(&mut piece);
-            open_label(name, escaping, &mut piece);
-            if labels.base.get(name).is_some() {
-                write_label_value(&mut piece, value);
-            } else {
-                pieces.push(std::mem::take(&mut piece).into_boxed_slice());
+        for (name, value, part) in labels.pairs() {
+            separate(&mut text);
+            open_label(name, escaping, &mut text);
+            match part {
+                Part::Base => write_label_value(&mut text, value),
+                // Bodies are smaller, and so are the labels of a series.
+                Part::Shape => cuts.push(u32::try_from(text.len()).unwrap_or(u32::MAX)),
             }
-            piece.push(b'"');
+            text.push(b'"');
         }
         for (name, value) in additions.missing(labels) {
-            separate(&mut piece);
-            open_label(name, escaping, &mut piece);
-            write_label_value(&mut piece, value);
-            piece.push(b'"');
+            separate(&mut text);
+            open_label(name, escaping, &mut text);
+            write_label_value(&mut text, value);
+            text.push(b'"');
         }
-        piece.push(b'}');
-        pieces.push(piece.into_boxed_slice());
-        Self(pieces.into_boxed_slice())
+        text.push(b'}');
+        Self {
+            text: text.into(),
+            cuts: cuts.into(),
+        }
     }
 
     /// Memory that it takes, about.
     fn bytes(&self) -> usize {
-        let texts = self.0.iter().map(|piece| piece.len() + size_of_val(piece));
-        size_of::<(usize, usize, Self)>() + texts.sum::<usize>()
+        size_of::<Option<(usize, Self)>>() + self.text.len() + size_of_val(&*self.cuts)
     }
 
     /// Appends `{…}` with the `values` in their places.
@@ -126,15 +145,14 @@ impl Pieces {
         self.write_after(1, values, out);
     }
 
-    fn write_after(&self, skip: usize, values: &[Arc<str>], out: &mut Vec<u8>) {
-        let mut pieces = self.0.iter();
-        if let Some(first) = pieces.next() {
-            out.extend_from_slice(&first[skip..]);
-        }
-        for (value, piece) in values.iter().zip(pieces) {
+    fn write_after(&self, mut from: usize, values: &[Arc<str>], out: &mut Vec<u8>) {
+        for (value, cut) in values.iter().zip(&self.cuts) {
+            let cut = *cut as usize;
+            out.extend_from_slice(&self.text[from..cut]);
             write_label_value(out, value);
-            out.extend_from_slice(piece);
+            from = cut;
         }
+        out.extend_from_slice(&self.text[from..]);
     }
 }
 
@@ -161,34 +179,47 @@ mod tests {
     #[test]
     fn texts_are_bounded_and_the_same_when_made_anew() {
         let store = Store::new(DEFAULT_LOOKBACK);
-        let host = "h".repeat(1000);
-        let target: LabelSet = [("host", &*host)].into_iter().collect();
-        let mut writer = store.open(Arc::new(target.clone()));
-        writer.begin(0);
-        for layout in 0..3000 {
-            let mut labels = target.clone();
-            labels.set("__name__", "m");
-            labels.set(&format!("label_{layout}"), "x");
-            let series = writer.resolve(&labels, None);
-            writer.append(series, Sample::new(1.0)).unwrap();
+        let host = "h".repeat(100_000);
+        for target in 0..100 {
+            let target: LabelSet = [("host", format!("{host}{target}"))].into_iter().collect();
+            let mut writer = store.open(Arc::new(target.clone()));
+            writer.begin(0);
+            for (name, own) in [("m", "a"), ("m", "b"), ("n", "b")] {
+                let mut labels = target.clone();
+                labels.set("__name__", name);
+                labels.set(own, "x\n");
+                let series = writer.resolve(&labels, None);
+                writer.append(series, Sample::new(1.0)).unwrap();
+            }
+            writer.commit();
         }
-        writer.commit();
         let selection = store.snapshot().into_selection(None, 0);
         let additions = Additions::new(&LabelSet::new());
         let (mut texts, mut cursor) = (LabelTexts::default(), Cursor::default());
         let mut count = 0;
         while let Some(found) = selection.next(&mut cursor) {
             let labels = selection.labels(found).unwrap();
-            let own = labels.shape.own().next().unwrap().0;
+            let (own, host) = (
+                labels.shape.own().next().unwrap().0,
+                labels.value("host").to_owned(),
+            );
             let pieces = texts.pieces(found, labels, &additions, Escaping::AllowUtf8);
             let mut text = Vec::new();
             pieces.write(&labels.shape.values, &mut text);
-            let want = format!("{{host=\"{host}\",{own}=\"x\",instance=\"\"}}");
+            let own = format!(r#"{own}="x\n""#);
+            let host = format!(r#"host="{host}""#);
+            let want = if own < host {
+                format!(r#"{{{own},{host},instance=""}}"#)
+            } else {
+                format!(r#"{{{host},{own},instance=""}}"#)
+            };
             assert_eq!(String::from_utf8(text).unwrap(), want);
-            assert!(texts.bytes <= MOST_BYTES + 2 * host.len());
+            let kept = texts.texts.iter().flatten();
+            let kept: usize = kept.map(|(_, pieces)| pieces.bytes()).sum();
+            assert_eq!(texts.bytes, kept);
+            assert!(kept <= MOST_BYTES + 2 * host.len());
             count += 1;
         }
-        assert_eq!(count, 3000);
-        assert!(texts.pieces.len() < 1100, "{}", texts.pieces.len());
+        assert_eq!(count, 300);
     }
 }

@@ -1,5 +1,6 @@
 //! Which labels a target's series share: how series are split into bases and shapes.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -13,62 +14,103 @@ const SHARED_BY: usize = 8;
 /// More bases than this make deciding matchers once a base pointless.
 const MOST_BASES: usize = 16;
 
-/// The base with `labels`.
-pub(super) fn base<'a>(
-    interner: &Interner,
-    labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-) -> Base {
+/// The first base of the target with `labels`: all of them.
+pub(super) fn first_base(interner: &Interner, labels: &LabelSet) -> Base {
+    let labels: Vec<_> = labels.iter().collect();
+    base(interner, &labels, true)
+}
+
+fn base(interner: &Interner, labels: &[(&str, &str)], extends_first: bool) -> Base {
     let hashes = labels
-        .clone()
+        .iter()
         .map(|(name, value)| interner.label_hash(name, value));
     Base {
         hash: hashes.fold(0, u64::wrapping_add),
         labels: labels
+            .iter()
             .map(|(name, value)| interner.label(name, value))
             .collect(),
+        extends_first,
     }
 }
 
-/// Adds the bases that `series` are worth, as long as there are few.
+fn next_base(bases: &[Arc<Base>], labels: &[(&str, &str)], interner: &Interner) -> Arc<Base> {
+    Arc::new(base(interner, labels, is_part(&bases[0], labels)))
+}
+
+/// Position of the base for each of `series`. Adds bases as long as there are few.
 ///
 /// Series of one kind have the same label names: those labels that have the same value in all of them tell
 /// of the target, such as its host, and the others of the single series.
-pub(super) fn add_bases<'a>(
+pub(super) fn assign(
     bases: &mut Vec<Arc<Base>>,
-    series: impl Iterator<Item = &'a LabelSet>,
+    series: &[&LabelSet],
     interner: &Interner,
-) {
-    let mut kinds: HashMap<Vec<&str>, Vec<&LabelSet>> = HashMap::new();
-    for labels in series.filter(|labels| best_base(bases, labels) == 0) {
+) -> Vec<u16> {
+    let mut kinds: HashMap<Vec<&str>, Vec<usize>> = HashMap::new();
+    for (at, labels) in series.iter().enumerate() {
         let names = labels.iter().map(|(name, _)| name);
-        kinds.entry(names.collect()).or_default().push(labels);
+        kinds.entry(names.collect()).or_default().push(at);
     }
     let mut kinds: Vec<_> = kinds.into_values().collect();
-    kinds.retain(|series| series.len() >= SHARED_BY);
-    kinds.sort_unstable_by_key(|series| std::cmp::Reverse(series.len()));
-    for series in kinds {
-        if bases.len() == MOST_BASES {
-            return;
-        }
-        let is_shared = |(name, value): &(&str, &str)| {
-            *name != METRIC_NAME && series.iter().all(|labels| labels.get(name) == Some(value))
-        };
-        let shared: Vec<_> = series[0].iter().filter(is_shared).collect();
-        let is_known = |base: &Arc<Base>| base.iter().eq(shared.iter().copied());
-        if !shared.is_empty() && !bases.iter().any(is_known) {
-            bases.push(Arc::new(base(interner, shared.into_iter())));
+    kinds.sort_unstable_by_key(|kind| (Reverse(kind.len()), kind[0]));
+    let known = bases.len();
+    let mut positions = vec![0; series.len()];
+    for kind in kinds {
+        if kind.len() >= SHARED_BY {
+            let shared = shared_labels(kind.iter().map(|at| series[*at]));
+            let at = position_for_kind(bases, known, &shared, interner);
+            for series in kind {
+                positions[series] = at;
+            }
+        } else {
+            for at in kind {
+                let labels: Vec<_> = series[at].iter().collect();
+                positions[at] = position(bases, &labels, interner);
+            }
         }
     }
+    positions
+}
+
+/// The labels, without the metric name, that all of `series` have; all of them have the same names.
+fn shared_labels<'a>(series: impl Iterator<Item = &'a LabelSet>) -> Vec<(&'a str, &'a str)> {
+    let mut shared: Vec<Option<(&str, &str)>> = Vec::new();
+    for labels in series {
+        if shared.is_empty() {
+            shared = labels.iter().map(Some).collect();
+        }
+        for (shared, label) in shared.iter_mut().zip(labels.iter()) {
+            *shared = shared.filter(|shared| *shared == label && label.0 != METRIC_NAME);
+        }
+    }
+    shared.into_iter().flatten().collect()
+}
+
+/// Position of the base for a kind of series that have all of the labels `shared`: one of their own, unless one
+/// of the first `known` bases was made for such series.
+fn position_for_kind(
+    bases: &mut Vec<Arc<Base>>,
+    known: usize,
+    shared: &[(&str, &str)],
+    interner: &Interner,
+) -> u16 {
+    let is_better = shared.len() > bases[best_base(bases, shared)].labels.len();
+    if best_base(&bases[..known], shared) == 0 && is_better && bases.len() < MOST_BASES {
+        bases.push(next_base(bases, shared, interner));
+        return u16::try_from(bases.len() - 1).unwrap_or(0);
+    }
+    position(bases, shared, interner)
 }
 
 /// Position of the base for a series with `labels`, which is added where none is part of them.
-pub(super) fn position(bases: &mut Vec<Arc<Base>>, labels: &LabelSet, interner: &Interner) -> u16 {
+fn position(bases: &mut Vec<Arc<Base>>, labels: &[(&str, &str)], interner: &Interner) -> u16 {
     let mut at = best_base(bases, labels);
     // The first base is the target's own labels, which a series may have in part only.
     if !is_part(&bases[at], labels) {
         let empty = bases.iter().position(|base| base.labels.is_empty());
         at = empty.unwrap_or_else(|| {
-            bases.push(Arc::new(base(interner, std::iter::empty())));
+            bases.push(next_base(bases, &[], interner));
             bases.len() - 1
         });
     }
@@ -77,7 +119,7 @@ pub(super) fn position(bases: &mut Vec<Arc<Base>>, labels: &LabelSet, interner: 
 }
 
 /// Position of the largest base that is part of `labels`, 0 where there is none.
-fn best_base(bases: &[Arc<Base>], labels: &LabelSet) -> usize {
+fn best_base(bases: &[Arc<Base>], labels: &[(&str, &str)]) -> usize {
     let fitting = bases
         .iter()
         .enumerate()
@@ -87,11 +129,13 @@ fn best_base(bases: &[Arc<Base>], labels: &LabelSet) -> usize {
         .map_or(0, |(at, _)| at)
 }
 
-fn is_part(base: &Base, labels: &LabelSet) -> bool {
-    base.labels.len() <= labels.len()
-        && base
-            .iter()
-            .all(|(name, value)| labels.get(name) == Some(value))
+/// Whether all labels of `base` are among `labels`, which are sorted by name.
+fn is_part(base: &Base, labels: &[(&str, &str)]) -> bool {
+    let mut labels = labels.iter();
+    base.iter().all(|(name, value)| {
+        let label = labels.find(|(have, _)| *have >= name);
+        label.is_some_and(|label| *label == (name, value))
+    })
 }
 
 #[cfg(test)]
@@ -107,8 +151,8 @@ mod tests {
 
     fn bases_of(target: &str, series: &[LabelSet]) -> Vec<String> {
         let interner = Interner::default();
-        let mut bases = vec![Arc::new(base(&interner, set(target).iter()))];
-        add_bases(&mut bases, series.iter(), &interner);
+        let mut bases = vec![Arc::new(first_base(&interner, &set(target)))];
+        assign(&mut bases, &series.iter().collect::<Vec<_>>(), &interner);
         let text = |base: &Arc<Base>| base.iter().collect::<LabelSet>().to_string();
         bases.iter().map(text).collect()
     }
@@ -141,10 +185,27 @@ mod tests {
     #[test]
     fn a_series_without_the_labels_of_its_target_has_an_empty_base() {
         let interner = Interner::default();
-        let mut bases = vec![Arc::new(base(&interner, set("job=a").iter()))];
-        let series = set("__name__=m job=b");
-        assert_eq!(position(&mut bases, &series, &interner), 1);
-        assert_eq!(position(&mut bases, &series, &interner), 1);
-        assert_eq!(position(&mut bases, &set("job=a x=y"), &interner), 0);
+        let mut bases = vec![Arc::new(first_base(&interner, &set("job=a")))];
+        let [other, own] = ["__name__=m job=b", "job=a x=y"].map(set);
+        assert_eq!(assign(&mut bases, &[&other, &own], &interner), [1, 0]);
+        assert_eq!(assign(&mut bases, &[&other], &interner), [1]);
+        assert_eq!(bases.len(), 2);
+    }
+
+    #[test]
+    fn a_later_series_has_the_largest_base_that_it_has_all_labels_of() {
+        let interner = Interner::default();
+        let mut bases = vec![Arc::new(first_base(&interner, &set("job=a")))];
+        let kind: Vec<_> = (0..8)
+            .map(|at| set(&format!("__name__=m{at} job=a host=h cpu={at}")))
+            .collect();
+        assign(&mut bases, &kind.iter().collect::<Vec<_>>(), &interner);
+        let later = [
+            "__name__=m job=a host=h x=y",
+            "__name__=m job=a host=i x=y",
+            "host=h job=b",
+        ];
+        let later = later.map(set);
+        assert_eq!(assign(&mut bases, &later.each_ref(), &interner), [1, 0, 2]);
     }
 }

@@ -35,6 +35,17 @@ pub(crate) struct Named {
     pub(crate) family: Option<Arc<Family>>,
 }
 
+impl Named {
+    /// Of sorted entries.
+    fn new(tables: &[Arc<Table>], entries: &mut [Entry]) -> Self {
+        mark_repeats(tables, entries, |_| true);
+        Self {
+            family: family(tables, entries),
+            entries: (&*entries).into(),
+        }
+    }
+}
+
 /// Series by metric name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
@@ -52,6 +63,35 @@ impl Index {
                 .iter()
                 .zip(tables)
                 .all(|(have, want)| Arc::ptr_eq(have, want))
+    }
+
+    /// The index of a few `tables`, each of which is asked for in this way time and again.
+    pub(crate) fn of(tables: Vec<Arc<Table>>) -> Self {
+        let count = tables.iter().map(|table| table.members.len()).sum();
+        let mut entries = Vec::with_capacity(count);
+        for (at, table) in tables.iter().enumerate() {
+            entries.extend(table.sorted().iter().filter_map(|slot| {
+                let base = table.members.get(*slot as usize)?.as_ref()?.base;
+                Some(Entry {
+                    target: position(at),
+                    slot: *slot,
+                    base,
+                    repeats: false,
+                })
+            }));
+        }
+        // Each table's are sorted already, of which this sort makes use.
+        sort(&tables, &mut entries);
+        let name = |entry: &Entry| labels(&tables, *entry).map(|series| &series.shape.name);
+        let of_one_name = |a: &Entry, b: &Entry| name(a) == name(b);
+        let by_name = entries
+            .chunk_by_mut(of_one_name)
+            .filter_map(|entries| {
+                let name = Arc::clone(name(entries.first()?)?);
+                Some((name, Arc::new(Named::new(&tables, entries))))
+            })
+            .collect();
+        Self { tables, by_name }
     }
 
     /// The index of `tables`, made from this one where most of them are the same.
@@ -124,13 +164,7 @@ fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<Named>> {
         .into_iter()
         .map(|(name, mut entries)| {
             sort(tables, &mut entries);
-            mark_repeats(tables, &mut entries, |_| true);
-            let family = family(tables, &entries);
-            let named = Named {
-                entries: entries.into(),
-                family,
-            };
-            (name, Arc::new(named))
+            (name, Arc::new(Named::new(tables, &mut entries)))
         })
         .collect()
 }
@@ -166,11 +200,7 @@ fn family_of(tables: &[Arc<Table>], entry: Entry) -> Option<&Arc<Family>> {
 }
 
 fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {
-    entries.sort_by(|a, b| {
-        labels(tables, *a)
-            .map(Order)
-            .cmp(&labels(tables, *b).map(Order))
-    });
+    entries.sort_by(|a, b| labels(tables, *a).cmp(&labels(tables, *b)));
 }
 
 /// Both sorted lists as one. `kept` still has its marks of repeats, of which some may no longer hold; those of `new`
@@ -183,8 +213,8 @@ fn merge(
 ) -> Vec<Entry> {
     let mut merged = Vec::with_capacity(kept.len() + new.len());
     for entry in new {
-        let order = labels(tables, *entry).map(Order);
-        let place = kept.partition_point(|have| labels(tables, *have).map(Order) <= order);
+        let order = labels(tables, *entry);
+        let place = kept.partition_point(|have| labels(tables, *have) <= order);
         merged.extend_from_slice(&kept[..place]);
         merged.push(*entry);
         kept = &kept[place..];
@@ -202,8 +232,8 @@ fn merge(
 
 fn mark_repeats(tables: &[Arc<Table>], entries: &mut [Entry], doubtful: impl Fn(usize) -> bool) {
     for at in (0..entries.len()).filter(|at| doubtful(*at)) {
-        entries[at].repeats = at > 0
-            && labels(tables, entries[at - 1]).map(Order) == labels(tables, entries[at]).map(Order);
+        entries[at].repeats =
+            at > 0 && labels(tables, entries[at - 1]) == labels(tables, entries[at]);
     }
 }
 
@@ -214,27 +244,4 @@ fn labels(tables: &[Arc<Table>], entry: Entry) -> Option<SeriesLabels<'_>> {
 /// Tables and slots are counted in 32 bits, as `SeriesRef` is.
 fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// Series of one name, ordered by labels.
-struct Order<'a>(SeriesLabels<'a>);
-
-impl PartialEq for Order<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Order<'_> {}
-
-impl PartialOrd for Order<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Order<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp_same_name(other.0)
-    }
 }

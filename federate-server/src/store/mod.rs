@@ -11,6 +11,7 @@
 
 mod base;
 mod column;
+mod decide;
 mod draft;
 mod families;
 mod index;
@@ -34,8 +35,9 @@ use prom_model::metadata::Metadata;
 use prom_model::sink::{Sink, TargetSink};
 
 pub(crate) use self::select::{Cursor, Effort, Found, Selection, Step, layout_key};
-pub(crate) use self::table::SeriesLabels;
+pub(crate) use self::table::{Part, SeriesLabels};
 
+use self::decide::Decisions;
 use self::draft::Drafts;
 use self::index::Index;
 use self::intern::Interner;
@@ -218,15 +220,22 @@ impl Snapshot<'_> {
     }
 
     /// The series that any of `selectors` selects, all of them for `None`.
-    pub(crate) fn into_selection(self, selectors: Option<&[Selector]>, now_ms: i64) -> Selection {
-        let index = self.store.index(&self.published);
-        Selection::new(
-            self.published,
-            index,
-            selectors,
-            now_ms,
-            self.store.lookback_ms,
-        )
+    pub(crate) fn into_selection(
+        mut self,
+        selectors: Option<&[Selector]>,
+        now_ms: i64,
+    ) -> Selection {
+        let mut decided = selectors.map(|it| Decisions::new(it, &self.published));
+        let published = &mut self.published;
+        // A tenant's few targets must not cost what everybody's do.
+        let index = if decided.as_mut().is_some_and(|it| it.narrow(published)) {
+            let tables = published.iter().map(|target| Arc::clone(&target.table));
+            Arc::new(Index::of(tables.collect()))
+        } else {
+            self.store.index(published)
+        };
+        let lookback_ms = self.store.lookback_ms;
+        Selection::new(self.published, &index, decided, now_ms, lookback_ms)
     }
 
     /// Labels of each target, with name and metadata of every family that it describes.

@@ -2,82 +2,12 @@
 
 use std::sync::Arc;
 
-use prom_model::label::METRIC_NAME;
-use prom_model::matcher::Matcher;
-
-use crate::selector::Selector;
-
 use super::column::is_current;
+use super::decide::{Decided, Decisions};
 use super::index::{Entry, Index, Named};
 use super::intern::{Family, Shape};
 use super::table::{SeriesLabels, Table};
 use super::writer::Published;
-
-/// What a selector says of all series of one target that share a base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    None,
-    All,
-    /// It depends on labels that the series have of their own.
-    Some,
-}
-
-/// One selector, decided as far as names and bases go.
-#[derive(Debug)]
-struct Decided {
-    /// Matchers on `__name__`.
-    name: Vec<Matcher>,
-    /// Matchers on other labels.
-    labels: Vec<Matcher>,
-    /// By base of all targets, see [`Selection::first_base`].
-    verdicts: Vec<Verdict>,
-}
-
-impl Decided {
-    fn new(selector: &Selector, published: &[Arc<Published>]) -> Self {
-        let matchers = selector.matchers().iter().cloned();
-        let (name, labels): (Vec<_>, Vec<_>) =
-            matchers.partition(|matcher| matcher.name() == METRIC_NAME);
-        let bases = published.iter().flat_map(|target| &target.table.bases);
-        let verdicts = bases
-            .map(|base| {
-                let mut verdict = Verdict::All;
-                for matcher in &labels {
-                    match base.get(matcher.name()) {
-                        Some(value) if matcher.matches_value(value) => {}
-                        Some(_) => return Verdict::None,
-                        None => verdict = Verdict::Some,
-                    }
-                }
-                verdict
-            })
-            .collect();
-        Self {
-            name,
-            labels,
-            verdicts,
-        }
-    }
-
-    /// A selector without a matcher takes nothing, as in Prometheus.
-    fn takes_name(&self, name: &str) -> bool {
-        let is_empty = self.name.is_empty() && self.labels.is_empty();
-        !is_empty && self.name.iter().all(|matcher| matcher.matches_value(name))
-    }
-
-    /// Whether the selector takes a series of the base at `base`; `labels` are looked at only where they matter.
-    fn takes<'a>(&self, base: usize, labels: impl FnOnce() -> Option<SeriesLabels<'a>>) -> bool {
-        match self.verdicts[base] {
-            Verdict::None => false,
-            Verdict::All => true,
-            Verdict::Some => labels().is_some_and(|labels| {
-                self.labels
-                    .iter()
-                    .all(|matcher| matcher.matches_value(labels.value(matcher.name())))
-            }),
-        }
-    }
-}
 
 /// A metric name of which some series may be selected.
 #[derive(Debug)]
@@ -96,7 +26,7 @@ pub(crate) struct Selection {
     first_base: Vec<u32>,
     names: Vec<SelectedName>,
     /// The selectors, `None` where every series is selected.
-    decided: Option<Vec<Decided>>,
+    decided: Option<Decisions>,
     now_ms: i64,
     lookback_ms: i64,
 }
@@ -140,10 +70,12 @@ pub(crate) struct Found {
 }
 
 impl Selection {
+    /// Of the series that `index` has of the targets `published`, those that the selectors take of which `decided`
+    /// tells; all of them for `None`.
     pub(crate) fn new(
         published: Vec<Arc<Published>>,
-        index: Arc<Index>,
-        selectors: Option<&[Selector]>,
+        index: &Index,
+        decided: Option<Decisions>,
         now_ms: i64,
         lookback_ms: i64,
     ) -> Self {
@@ -156,9 +88,7 @@ impl Selection {
                 first
             })
             .collect();
-        let decide = |selector| Decided::new(selector, &published);
-        let decided: Option<Vec<Decided>> =
-            selectors.map(|selectors| selectors.iter().map(decide).collect());
+        let selectors = decided.as_ref().map(Decisions::selectors);
         let names = index
             .by_name
             .iter()
@@ -169,13 +99,13 @@ impl Selection {
                         .then(|| u32::try_from(at).ok())
                         .flatten()
                 };
-                let all = decided.as_deref().unwrap_or_default().iter().enumerate();
-                let selectors: Vec<u32> = all.filter_map(takes).collect();
-                let wanted = decided.is_none() || !selectors.is_empty();
+                let all = selectors.unwrap_or_default().iter().enumerate();
+                let taking: Vec<u32> = all.filter_map(takes).collect();
+                let wanted = selectors.is_none() || !taking.is_empty();
                 wanted.then(|| SelectedName {
                     name: Arc::clone(name),
                     series: Arc::clone(series),
-                    selectors,
+                    selectors: taking,
                 })
             })
             .collect();
@@ -225,7 +155,7 @@ impl Selection {
             if let Some(decided) = &self.decided {
                 let base = self.base(*first);
                 let labels = || self.table(*first).series(first.slot);
-                let takes = |at: &u32| decided[*at as usize].takes(base, labels);
+                let takes = |at: &u32| decided.takes(*at as usize, base, labels);
                 if !name.selectors.iter().any(takes) {
                     continue;
                 }

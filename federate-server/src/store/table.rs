@@ -1,7 +1,7 @@
 //! Which series a target has: the part of it that changes only when a series comes or goes.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashSet;
 use prom_model::label::{LabelSet, METRIC_NAME};
@@ -15,6 +15,8 @@ use super::intern::{Family, Label, Shape};
 pub(crate) struct Base {
     /// Sorted by name.
     pub(crate) labels: Box<[Arc<Label>]>,
+    /// All labels of the target's first base are among them.
+    pub(crate) extends_first: bool,
     /// Sum of the hashes of its labels.
     pub(crate) hash: u64,
 }
@@ -47,9 +49,39 @@ pub(crate) struct Table {
     pub(crate) members: Vec<Option<Member>>,
     /// Families that the target describes and has no series of.
     pub(crate) described: Vec<Arc<Family>>,
+    order: Order,
+}
+
+/// The slots of a table sorted by their series, once a reader has asked for it. A changed table has another one.
+#[derive(Debug, Default)]
+struct Order(OnceLock<Box<[u32]>>);
+
+impl Clone for Order {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Table {
+    /// A table without series; most will have the labels of `base`.
+    pub(crate) fn new(base: Base) -> Self {
+        Self {
+            bases: vec![Arc::new(base)],
+            ..Self::default()
+        }
+    }
+
+    /// The slots of all series, sorted by metric name and labels.
+    pub(crate) fn sorted(&self) -> &[u32] {
+        self.order.0.get_or_init(|| {
+            let slots = (0..).zip(&self.members);
+            let taken = slots.filter_map(|(slot, member)| member.as_ref().map(|_| slot));
+            let mut sorted: Box<[u32]> = taken.collect();
+            sorted.sort_unstable_by(|a, b| self.series(*a).cmp(&self.series(*b)));
+            sorted
+        })
+    }
+
     /// The series in `slot`, `None` where it is free.
     pub(crate) fn series(&self, slot: u32) -> Option<SeriesLabels<'_>> {
         let member = self.members.get(slot as usize)?.as_ref()?;
@@ -81,6 +113,13 @@ impl Table {
     }
 }
 
+/// Where a series has a label from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Base,
+    Shape,
+}
+
 /// The labels of one series, in their two parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SeriesLabels<'a> {
@@ -91,10 +130,22 @@ pub(crate) struct SeriesLabels<'a> {
 impl<'a> SeriesLabels<'a> {
     /// Names and values without the metric name, sorted by name.
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut base = self.base.iter().peekable();
-        let mut own = self.shape.own().peekable();
+        self.pairs().map(|(name, value, _)| (&**name, &**value))
+    }
+
+    /// The same as they are interned, and which part each label is of.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>, Part)> {
+        let shape = self.shape;
+        let base = self.base.labels.iter();
+        let mut base = base
+            .map(|label| (&label.name, &label.value, Part::Base))
+            .peekable();
+        let own = shape.layout.0.iter().zip(&shape.values);
+        let mut own = own
+            .map(|(name, value)| (name, value, Part::Shape))
+            .peekable();
         std::iter::from_fn(move || match (base.peek(), own.peek()) {
-            (Some((mine, _)), Some((theirs, _))) if mine > theirs => own.next(),
+            (Some((mine, ..)), Some((theirs, ..))) if mine > theirs => own.next(),
             (None, Some(_)) => own.next(),
             _ => base.next(),
         })
@@ -134,9 +185,49 @@ impl<'a> SeriesLabels<'a> {
         {
             return self.shape.values.cmp(&other.shape.values);
         }
-        self.iter().cmp(other.iter())
+        // Of two strings that are equal there is one copy, so most are compared by their address.
+        let compare = |a: &Arc<str>, b: &Arc<str>| match Arc::ptr_eq(a, b) {
+            true => Ordering::Equal,
+            false => a.cmp(b),
+        };
+        let (mut mine, mut theirs) = (self.pairs(), other.pairs());
+        loop {
+            let order = match (mine.next(), theirs.next()) {
+                (Some(a), Some(b)) => compare(a.0, b.0).then_with(|| compare(a.1, b.1)),
+                (None, None) => return Ordering::Equal,
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
     }
 }
+
+/// By metric name, then by labels.
+impl Ord for SeriesLabels<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let [mine, theirs] = [self, other].map(|series| &series.shape.name);
+        if Arc::ptr_eq(mine, theirs) {
+            return self.cmp_same_name(*other);
+        }
+        mine.cmp(theirs).then_with(|| self.cmp_same_name(*other))
+    }
+}
+
+impl PartialOrd for SeriesLabels<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for SeriesLabels<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for SeriesLabels<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +239,7 @@ mod tests {
         let interner = Interner::default();
         let base = Arc::new(Base {
             labels: [interner.label("b", "1"), interner.label("d", "2")].into(),
+            extends_first: true,
             hash: 0,
         });
         let shape = interner.shape("m", &[("a", "3"), ("c", "4"), ("e", "5")], None);

@@ -12,6 +12,7 @@ use super::*;
 use crate::selector::Selector;
 
 mod families;
+mod narrow;
 
 fn set(labels: &[(&str, &str)]) -> LabelSet {
     labels.iter().copied().collect()

@@ -10,7 +10,7 @@ use prom_model::metadata::Metadata;
 use prom_model::sample::Sample;
 use prom_model::sink::{AppendError, FamilyRef, SeriesRef, TargetSink};
 
-use super::base::{add_bases, base, position};
+use super::base::{assign, first_base};
 use super::column::Column;
 use super::draft::{Draft, Drafts};
 use super::families::Families;
@@ -95,11 +95,7 @@ impl Writer {
         drafts: Arc<Drafts>,
         lookback_ms: i64,
     ) -> Self {
-        let bases = vec![Arc::new(base(&interner, target.labels.iter()))];
-        let table = Table {
-            bases,
-            ..Table::default()
-        };
+        let table = Table::new(first_base(&interner, &target.labels));
         Self {
             interner,
             drafts,
@@ -132,23 +128,21 @@ impl Writer {
         }
         let pending = std::mem::take(&mut self.pending);
         let Table { bases, members, .. } = Arc::make_mut(&mut self.table);
-        add_bases(
-            bases,
-            pending.values().map(|new| &new.labels),
-            &self.interner,
-        );
+        let labels: Vec<_> = pending.values().map(|new| &new.labels).collect();
+        let positions = assign(bases, &labels, &self.interner);
         let count = self.slot_count as usize;
         members.reserve_exact(count.saturating_sub(members.len()));
         members.resize(count, None);
-        for (slot, Pending { labels, family }) in pending {
-            let base = position(bases, &labels, &self.interner);
-            let shared = &bases[usize::from(base)];
-            let is_own =
-                |(name, _): &(&str, &str)| *name != METRIC_NAME && shared.get(name).is_none();
+        for ((slot, Pending { labels, family }), base) in pending.iter().zip(positions) {
+            let mut shared = bases[usize::from(base)].iter().peekable();
+            // Both are sorted by name.
+            let is_own = |(name, _): &(&str, &str)| {
+                *name != METRIC_NAME && shared.next_if(|(have, _)| have == name).is_none()
+            };
             let own: Vec<_> = labels.iter().filter(is_own).collect();
             let name = labels.metric_name();
             let shape = self.interner.shape(name, &own, family.as_ref());
-            members[slot as usize] = Some(Member { shape, base });
+            members[*slot as usize] = Some(Member { shape, base });
         }
     }
 
