@@ -22,7 +22,8 @@ const CAPTURES: [(&str, &[u8]); 2] = [
 /// What a scrape remembers of a line.
 struct Known<'a> {
     bytes: &'a [u8],
-    /// The metric type after header lines; `None` for a series.
+    is_series: bool,
+    /// The metric type that the line tells.
     family_type: Option<MetricType>,
 }
 
@@ -34,11 +35,13 @@ fn remember(body: &[u8]) -> Vec<Known<'_>> {
         match parser.next_entry() {
             Ok(Some(Entry::Series(series))) => known.push(Known {
                 bytes: series.series,
+                is_series: true,
                 family_type: None,
             }),
-            Ok(Some(_)) => known.push(Known {
+            Ok(Some(other)) => known.push(Known {
                 bytes: &body[start..parser.offset()],
-                family_type: Some(parser.family_type()),
+                is_series: false,
+                family_type: matches!(other, Entry::Type { .. }).then_some(parser.family_type()),
             }),
             Ok(None) => return known,
             Err(error) => panic!("{error}"),
@@ -69,15 +72,10 @@ fn later_scrape(body: &[u8], known: &[Known<'_>]) -> f64 {
         if body.get(start..start + length) != Some(line.bytes) {
             continue;
         }
-        match line.family_type {
-            Some(family_type) => {
-                parser.skip_known_lines(length, family_type);
-            }
-            None => {
-                if let Some((value, _)) = parser.next_known_series(length) {
-                    sum += value;
-                }
-            }
+        if !line.is_series {
+            parser.skip_known_lines(length, line.family_type);
+        } else if let Some((value, _)) = parser.next_known_series(length) {
+            sum += value;
         }
     }
     sum
@@ -86,7 +84,7 @@ fn later_scrape(body: &[u8], known: &[Known<'_>]) -> f64 {
 fn parse(criterion: &mut Criterion) {
     for (name, body) in CAPTURES {
         let known = remember(body);
-        let series = known.iter().filter(|line| line.family_type.is_none());
+        let series = known.iter().filter(|line| line.is_series);
         let series = series.count() as u64;
         let mut labels = LabelSet::new();
         let first = first_scrape(body, &mut labels);

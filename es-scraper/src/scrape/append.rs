@@ -69,6 +69,7 @@ pub(crate) fn append<'m>(
         counts: Counts::default(),
         limited: 0,
         comments: None,
+        comments_type: None,
         comments_are_new: false,
         family: CurrentFamily::default(),
     };
@@ -99,6 +100,8 @@ struct Append<'a> {
     limited: u64,
     /// Comments read since the last series.
     comments: Option<Range<usize>>,
+    /// The type that these tell.
+    comments_type: Option<MetricType>,
     /// Whether those before the series at hand differ from those of the scrape before.
     comments_are_new: bool,
     family: CurrentFamily,
@@ -126,7 +129,10 @@ impl Append<'_> {
                         None => self.new_series(pass, entry.series, value, timestamp_ms)?,
                     }
                 }
-                Some(_) => {
+                Some(comment) => {
+                    if let Entry::Type { metric_type, .. } = comment {
+                        self.comments_type = Some(metric_type);
+                    }
                     let start = self
                         .comments
                         .as_ref()
@@ -204,15 +210,12 @@ impl Append<'_> {
         let Some(comments) = self.comments.take() else {
             return;
         };
+        let comments_type = self.comments_type.take();
         let body = self.exposition.body;
         let text = &body[comments.clone()];
         self.comments_are_new = pass.find(text).is_none();
         if self.comments_are_new {
-            pass.insert(
-                Kind::Comments,
-                text,
-                family_type_data(self.parser.family_type()),
-            );
+            pass.insert(Kind::Comments, text, family_type_data(comments_type));
             self.family
                 .describe(body, self.exposition.format, comments, self.sink);
         } else {
@@ -358,17 +361,13 @@ const FAMILY_TYPES: [MetricType; 8] = [
     MetricType::StateSet,
 ];
 
-/// A type as the cache keeps it with comments, in the place of a series.
-fn family_type_data(family_type: MetricType) -> SeriesRef {
-    let place = (0..)
-        .zip(FAMILY_TYPES)
-        .find(|(_, have)| *have == family_type);
-    SeriesRef(place.map_or(0, |(place, _)| place))
+/// The type that comments tell, as the cache keeps it in the place of a series.
+fn family_type_data(family_type: Option<MetricType>) -> SeriesRef {
+    let mut places = (0..).zip(FAMILY_TYPES);
+    let place = places.find(|(_, have)| Some(*have) == family_type);
+    place.map_or(NO_SERIES, |(place, _)| SeriesRef(place))
 }
 
-fn family_type(data: SeriesRef) -> MetricType {
-    FAMILY_TYPES
-        .get(data.0 as usize)
-        .copied()
-        .unwrap_or_default()
+fn family_type(data: SeriesRef) -> Option<MetricType> {
+    FAMILY_TYPES.get(data.0 as usize).copied()
 }

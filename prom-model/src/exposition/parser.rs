@@ -196,24 +196,20 @@ impl<'a> Parser<'a> {
     }
 
     /// Steps over `length` bytes at [`Parser::offset`], for which [`Parser::next_entry`] returned something other than
-    /// series in a body of the same format; `family_type` is what [`Parser::family_type`] was after them.
+    /// series in a body of the same format. `family_type` is what [`Parser::family_type`] was after them if a `# TYPE`
+    /// line is among them, and `None` if they leave it as it is.
     ///
     /// `false`, the position unchanged, where these lines might now mean something else; then [`Parser::next_entry`] tells.
     #[inline]
-    pub fn skip_known_lines(&mut self, length: usize, family_type: MetricType) -> bool {
+    pub fn skip_known_lines(&mut self, length: usize, family_type: Option<MetricType>) -> bool {
         let body = self.scanner.body;
-        let start = self.scanner.at;
-        let end = start + length;
+        let end = self.scanner.at + length;
         let ends_line = length > 0 && body.get(end - 1) == Some(&b'\n');
         if !ends_line || body.get(end) == Some(&0) {
             return false;
         }
-        // Lines without a type leave the one before as it is, which may have been another.
-        if family_type != self.family_type && !gives_type(&body[start..end]) {
-            return false;
-        }
         self.scanner.at = end;
-        self.family_type = family_type;
+        self.family_type = family_type.unwrap_or(self.family_type);
         true
     }
 
@@ -227,23 +223,6 @@ impl<'a> Parser<'a> {
     fn is_finished(&self) -> bool {
         self.scanner.at > self.scanner.body.len()
     }
-}
-
-/// Whether a `# TYPE` line is among `lines`, as far as that can be told by how they start.
-fn gives_type(lines: &[u8]) -> bool {
-    for line in lines.split(|byte| *byte == b'\n') {
-        if line.starts_with(b"# TYPE ") {
-            return true;
-        }
-        // Names in quotes may go on on the next line.
-        let name = line
-            .strip_prefix(b"# HELP ")
-            .or_else(|| line.strip_prefix(b"# UNIT "));
-        if !name.is_some_and(|name| name.first().is_some_and(u8::is_ascii_alphabetic)) {
-            return false;
-        }
-    }
-    false
 }
 
 /// The whole number up to the end of the line, and its length; `None` where it is something else

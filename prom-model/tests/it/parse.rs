@@ -182,7 +182,8 @@ pub(crate) enum Known {
     },
     Other {
         length: usize,
-        family_type: MetricType,
+        /// Of a line that tells a type.
+        family_type: Option<MetricType>,
     },
 }
 
@@ -200,9 +201,10 @@ pub(crate) fn remember(body: &[u8], format: Format) -> Option<Vec<(usize, Known)
                 let length = entry.series.len();
                 known.push((start, Known::Series { length }));
             }
-            Some(_) => {
+            Some(other) => {
                 let length = parser.offset() - start;
-                let family_type = parser.family_type();
+                let tells_type = matches!(other, Entry::Type { .. });
+                let family_type = tells_type.then_some(parser.family_type());
                 known.push((
                     start,
                     Known::Other {
@@ -301,14 +303,20 @@ fn labels_left_out_are_told() {
 fn known_lines_restore_the_type() {
     let body = b"# TYPE a summary\na{quantile=\"1\"} 1\n";
     let mut parser = Parser::new(body, Format::Text);
-    assert!(parser.skip_known_lines(17, MetricType::Summary));
+    assert!(parser.skip_known_lines(17, Some(MetricType::Summary)));
     assert!(matches!(parser.next_entry(), Ok(Some(Entry::Series(_)))));
     let mut labels = LabelSet::new();
     parser.labels(&mut labels).unwrap();
     assert_eq!(labels.get("quantile"), Some("1.0"));
 
+    let body = b"# TYPE a summary\n# HELP a b\n";
+    let mut parser = Parser::new(body, Format::Text);
+    assert!(parser.skip_known_lines(17, Some(MetricType::Summary)));
+    assert!(parser.skip_known_lines(11, None));
+    assert_eq!(parser.family_type(), MetricType::Summary);
+
     let mut parser = Parser::new(b"# TYPE a summary", Format::Text);
-    assert!(!parser.skip_known_lines(16, MetricType::Summary));
+    assert!(!parser.skip_known_lines(16, Some(MetricType::Summary)));
 }
 
 /// What a hostile target can put on a line costs about as much for each byte as an honest one's.
