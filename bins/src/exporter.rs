@@ -156,7 +156,7 @@ impl Exporter {
     /// flight are finished, or were cut off after 8 seconds, and scraping has stopped; or 9.5 seconds after `shutdown`
     /// whatever still goes on.
     pub async fn run(self, mut reloads: mpsc::Receiver<()>, shutdown: impl Future<Output = ()>) {
-        let requests = ReloadRequests(Arc::clone(&self.reloader));
+        let requests = ReloadRequests::new(Arc::clone(&self.reloader));
         let on_signal = tokio::spawn(async move {
             while reloads.recv().await.is_some() {
                 // What fails is logged and counted there.

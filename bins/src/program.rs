@@ -58,9 +58,14 @@ pub fn usage(reason: &dyn Display) -> ExitCode {
 }
 
 /// Runs `program` on a runtime of its own, logs why it failed, and turns its end into an exit code.
+///
+/// The runtime has one thread: discovery and scrapes are many small tasks a second with long breaks between them, and
+/// waking a second thread for each costs more than it saves. What needs more, such as [`crate::exporter`]'s server,
+/// brings its own.
 #[must_use]
 pub fn run(program: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
     {

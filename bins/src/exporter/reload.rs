@@ -8,6 +8,7 @@ use federate_server::federate::Federation;
 use federate_server::http::{Readiness, Reload};
 use federate_server::metrics::ReloadMetrics;
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 use super::jobs::{ApplyError, Jobs, View};
@@ -172,16 +173,31 @@ impl Reloader {
 
 /// Reloads that are asked for while other things go on.
 #[derive(Debug, Clone)]
-pub struct ReloadRequests(pub Arc<Reloader>);
+pub struct ReloadRequests {
+    reloader: Arc<Reloader>,
+    runtime: Handle,
+}
 
 impl ReloadRequests {
+    /// What a reload starts runs where this is called, wherever the reload is asked for.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn new(reloader: Arc<Reloader>) -> Self {
+        Self {
+            reloader,
+            runtime: Handle::current(),
+        }
+    }
+
     /// [`Reloader::reload_now`] on a thread where a file may block.
     ///
     /// # Errors
     /// The reason, with its causes, for people.
     pub async fn request(&self) -> Result<(), String> {
-        let reloader = Arc::clone(&self.0);
-        let reload = tokio::task::spawn_blocking(move || reloader.reload_now());
+        let reloader = Arc::clone(&self.reloader);
+        let reload = self.runtime.spawn_blocking(move || reloader.reload_now());
         reload.await.unwrap_or_else(|error| Err(chain(&error)))
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use federate_server::web_config::{LiveWebConfig, ReloadError};
 use prom_model::secret::Secret;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::reload::{ReloadRequests, Reloader};
@@ -57,6 +60,9 @@ pub enum BindError {
     /// `--web.config.file`.
     #[error("--web.config.file")]
     WebConfig(#[from] ReloadError),
+    /// The threads that answer.
+    #[error("can't start threads")]
+    Threads(#[source] std::io::Error),
     /// User and password of the environment.
     #[error("BASIC_AUTH_USERNAME, BASIC_AUTH_PASSWORD")]
     User(#[from] PasswordError),
@@ -68,6 +74,38 @@ pub(crate) struct Server {
     local_addr: SocketAddr,
     state: AppState,
     web_config: Option<Arc<LiveWebConfig>>,
+    threads: Threads,
+}
+
+/// The threads that answer requests: as many as there are cores, and none that scrapes wait for.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start() -> Result<Self, BindError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("serve")
+            .enable_all()
+            .build();
+        Ok(Self(Some(runtime.map_err(BindError::Threads)?)))
+    }
+
+    /// Runs `task` on them.
+    async fn run<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        // Fails where it panics, or is aborted, which nobody does.
+        self.0.as_ref()?.spawn(task).await.ok()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // What still blocks a thread must not hold up the end.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl std::fmt::Debug for Server {
@@ -124,6 +162,7 @@ impl Server {
             local_addr,
             state,
             web_config,
+            threads: Threads::start()?,
         })
     }
 
@@ -137,16 +176,27 @@ impl Server {
             None => (Arc::new(()), Arc::new(|| Arc::new([]))),
         };
         let app = router(self.state, headers);
-        let served = serve(self.listener, app, tls, Limits::default(), shutdown);
-        match self.web_config {
-            Some(web_config) => {
-                let watch = tokio::spawn(web_config.watch(WEB_CONFIG_PERIOD));
-                let drained = served.await;
-                watch.abort();
-                drained
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            // Without the sender it is the end, too.
+            let _ = stopped.await;
+        };
+        let watch = self
+            .web_config
+            .map(|web_config| tokio::spawn(web_config.watch(WEB_CONFIG_PERIOD)));
+        let served = serve(self.listener, app, tls, Limits::default(), stopped);
+        let mut served = pin!(self.threads.run(served));
+        let drained = tokio::select! {
+            drained = &mut served => drained,
+            () = shutdown => {
+                let _ = stop.send(());
+                served.await
             }
-            None => served.await,
+        };
+        if let Some(watch) = watch {
+            watch.abort();
         }
+        drained.unwrap_or(Drained::CutOff)
     }
 }
 
@@ -174,7 +224,7 @@ fn app_state(
         discovery: Arc::new(move || rows.view().rows()),
         auth,
         readiness: reloader.readiness(),
-        reload: Arc::new(ReloadRequests(Arc::clone(&reloader))),
+        reload: Arc::new(ReloadRequests::new(Arc::clone(&reloader))),
         config_yaml: Arc::new(move || shown.shown()),
         flags: Arc::new(
             parts

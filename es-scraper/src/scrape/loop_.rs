@@ -174,6 +174,7 @@ impl ScrapeLoop {
     async fn scrape_once(&mut self, start: Instant, at_ms: i64) {
         let mut body = Body::new(Arc::clone(&self.shared.buffers));
         let fetched = self.fetch(&mut body).await;
+        let received = body.bytes().len();
         let time = ScrapeTime {
             at_ms,
             now_ms: self.now_ms(),
@@ -200,7 +201,8 @@ impl ScrapeLoop {
             let (counts, result) = writer.write(time, fetched, rules, workspace, took);
             (counts, result, duration)
         };
-        let (counts, result, duration) = self.shared.workspaces.run(work).await;
+        let workspaces = &self.shared.workspaces;
+        let (counts, result, duration) = workspaces.run(received, work).await;
         drop(body);
         self.shared
             .metrics
@@ -222,7 +224,7 @@ impl ScrapeLoop {
             let (_, result) = writer.write(time, failed, rules, workspace, || Duration::ZERO);
             result
         };
-        let result = self.shared.workspaces.run(work).await;
+        let result = self.shared.workspaces.run(0, work).await;
         self.report(now_ms, Duration::ZERO, result);
     }
 
@@ -279,7 +281,7 @@ impl ScrapeLoop {
         sleep(interval / 10).await;
         let writer = &mut self.writer;
         let end = |workspace: &mut Workspace| writer.end(at_ms, workspace);
-        self.shared.workspaces.run(end).await;
+        self.shared.workspaces.run(0, end).await;
     }
 
     fn now_ms(&self) -> i64 {

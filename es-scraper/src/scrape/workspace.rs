@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
+use tokio::task::block_in_place;
 
 use super::cache::PassMemory;
 use super::inflate::Inflater;
@@ -40,6 +42,9 @@ impl fmt::Debug for Workspace {
     }
 }
 
+/// Received bodies from this size on may take long, so that other tasks of the thread get another one meanwhile.
+const LARGE_BODY: usize = 256 << 10;
+
 /// All workspaces. Who gets one may use a core, so that thousands of targets can't keep each other
 /// from the network.
 #[derive(Debug)]
@@ -57,13 +62,18 @@ impl Workspaces {
         }
     }
 
-    /// Waits for a workspace, first come first served, and does `work` in it.
-    pub(crate) async fn run<R>(&self, work: impl FnOnce(&mut Workspace) -> R) -> R {
+    /// Waits for a workspace, first come first served, and does `work` in it on a body of `len` bytes as received.
+    pub(crate) async fn run<R>(&self, len: usize, work: impl FnOnce(&mut Workspace) -> R) -> R {
         // Only fails once the semaphore is closed, which nobody does.
         let _permit = self.permits.acquire().await;
         let idle = self.lock().pop();
         let mut workspace = idle.unwrap_or_default();
-        let result = work(&mut workspace);
+        let can_move = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        let result = if len >= LARGE_BODY && can_move() {
+            block_in_place(|| work(&mut workspace))
+        } else {
+            work(&mut workspace)
+        };
         workspace.inflater.shrink_to(KEPT_BODY);
         workspace.memory.shrink();
         self.lock().push(workspace);
