@@ -168,7 +168,10 @@ impl Exporter {
             let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
             loop {
                 ticks.tick().await;
-                store.sweep(now_ms());
+                let store = Arc::clone(&store);
+                // It may take long where there are millions of series, and this thread has scrapes to make. It panics
+                // only where the store does.
+                let _ = tokio::task::spawn_blocking(move || store.sweep(now_ms())).await;
             }
         });
         let serve = async |stopped: oneshot::Receiver<()>| {

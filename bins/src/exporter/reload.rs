@@ -9,6 +9,7 @@ use federate_server::http::{Readiness, Reload};
 use federate_server::metrics::ReloadMetrics;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use super::jobs::{ApplyError, Jobs, View};
@@ -176,6 +177,8 @@ impl Reloader {
 pub struct ReloadRequests {
     reloader: Arc<Reloader>,
     runtime: Handle,
+    /// One at a time, so that a file that can't be read takes one thread and not all.
+    turn: Arc<Semaphore>,
 }
 
 impl ReloadRequests {
@@ -188,6 +191,7 @@ impl ReloadRequests {
         Self {
             reloader,
             runtime: Handle::current(),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -197,7 +201,12 @@ impl ReloadRequests {
     /// The reason, with its causes, for people.
     pub async fn request(&self) -> Result<(), String> {
         let reloader = Arc::clone(&self.reloader);
-        let reload = self.runtime.spawn_blocking(move || reloader.reload_now());
+        // Fails only once the semaphore is closed, which nobody does.
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let reload = self.runtime.spawn_blocking(move || {
+            let _turn = turn;
+            reloader.reload_now()
+        });
         reload.await.unwrap_or_else(|error| Err(chain(&error)))
     }
 }

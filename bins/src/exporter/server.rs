@@ -1,6 +1,7 @@
 //! The exporter's HTTP server.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -140,12 +141,17 @@ impl Server {
             }
             (None, None) => Arc::new(Authenticator::open()),
         };
-        let listen = async || {
-            let listener = parts.listen_address.bind().await?;
+        // A socket belongs to the threads that open it.
+        let threads = Threads::start()?;
+        let address = parts.listen_address.clone();
+        let listen = async move {
+            let listener = address.bind().await?;
             let local_addr = listener.local_addr()?;
             Ok((listener, local_addr))
         };
-        let (listener, local_addr) = listen().await.map_err(|source| BindError::Listen {
+        let listening = threads.run(listen).await;
+        let listening = listening.unwrap_or_else(|| Err(ErrorKind::Interrupted.into()));
+        let (listener, local_addr) = listening.map_err(|source| BindError::Listen {
             address: parts.listen_address.clone(),
             source,
         })?;
@@ -162,7 +168,7 @@ impl Server {
             local_addr,
             state,
             web_config,
-            threads: Threads::start()?,
+            threads,
         })
     }
 

@@ -160,7 +160,7 @@ impl Inflater {
 }
 
 /// What the last member says of its inflated length, modulo 2³².
-fn stated_len(body: &[u8]) -> usize {
+pub(super) fn stated_len(body: &[u8]) -> usize {
     match body.last_chunk::<4>() {
         Some(len) => u32::from_le_bytes(*len) as usize,
         None => 0,

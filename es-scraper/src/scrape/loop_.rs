@@ -174,7 +174,9 @@ impl ScrapeLoop {
     async fn scrape_once(&mut self, start: Instant, at_ms: i64) {
         let mut body = Body::new(Arc::clone(&self.shared.buffers));
         let fetched = self.fetch(&mut body).await;
-        let received = body.bytes().len();
+        let size = fetched
+            .as_ref()
+            .map_or(0, |answer| answer.size_of(body.bytes()));
         let time = ScrapeTime {
             at_ms,
             now_ms: self.now_ms(),
@@ -202,7 +204,7 @@ impl ScrapeLoop {
             (counts, result, duration)
         };
         let workspaces = &self.shared.workspaces;
-        let (counts, result, duration) = workspaces.run(received, work).await;
+        let (counts, result, duration) = workspaces.run(size, work).await;
         drop(body);
         self.shared
             .metrics

@@ -42,8 +42,8 @@ impl fmt::Debug for Workspace {
     }
 }
 
-/// Received bodies from this size on may take long, so that other tasks of the thread get another one meanwhile.
-const LARGE_BODY: usize = 256 << 10;
+/// Bodies from this size on may take long, so that other tasks of the thread get another one meanwhile.
+const LARGE_BODY: usize = 1 << 20;
 
 /// All workspaces. Who gets one may use a core, so that thousands of targets can't keep each other
 /// from the network.
@@ -62,14 +62,14 @@ impl Workspaces {
         }
     }
 
-    /// Waits for a workspace, first come first served, and does `work` in it on a body of `len` bytes as received.
-    pub(crate) async fn run<R>(&self, len: usize, work: impl FnOnce(&mut Workspace) -> R) -> R {
+    /// Waits for a workspace, first come first served, and does `work` in it on a body of `size` bytes.
+    pub(crate) async fn run<R>(&self, size: usize, work: impl FnOnce(&mut Workspace) -> R) -> R {
         // Only fails once the semaphore is closed, which nobody does.
         let _permit = self.permits.acquire().await;
         let idle = self.lock().pop();
         let mut workspace = idle.unwrap_or_default();
         let can_move = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-        let result = if len >= LARGE_BODY && can_move() {
+        let result = if size >= LARGE_BODY && can_move() {
             block_in_place(|| work(&mut workspace))
         } else {
             work(&mut workspace)

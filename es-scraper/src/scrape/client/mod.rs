@@ -31,6 +31,7 @@ use self::connection::{Connection, Peer, TlsPeer, body_error, http_error, was_cl
 use self::tls::JobTls;
 use super::buffer::Body;
 use super::error::ScrapeError;
+use super::inflate::stated_len;
 use crate::config::ScrapeProtocol;
 use crate::target::{Endpoint, Scheme, Target};
 
@@ -61,6 +62,16 @@ pub struct Answer {
     pub encoding: Encoding,
     /// The Content-Type, empty where there is none.
     pub content_type: String,
+}
+
+impl Answer {
+    /// How many bytes `body` is when inflated, as far as it tells that itself.
+    pub(crate) fn size_of(&self, body: &[u8]) -> usize {
+        match self.encoding {
+            Encoding::Identity => body.len(),
+            Encoding::Gzip => stated_len(body).max(body.len()),
+        }
+    }
 }
 
 /// Fetches the expositions of one target, one after the other.
