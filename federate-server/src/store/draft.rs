@@ -25,7 +25,8 @@ impl Drafts {
     /// Keeps the memory of `draft` for another scrape.
     pub(crate) fn put(&self, draft: Draft) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < KEPT_DRAFTS && draft.values.capacity() <= KEPT_SLOTS {
+        let slots = draft.values.capacity().max(draft.later.capacity());
+        if idle.len() < KEPT_DRAFTS && slots <= KEPT_SLOTS {
             idle.push(draft);
         }
     }
@@ -68,14 +69,18 @@ impl Draft {
 
     /// Makes `slot` exist, without a sample.
     pub(crate) fn open_slot(&mut self, slot: u32) {
-        let count = slot as usize + 1;
-        self.hold_times();
+        self.open_slots(slot as usize + 1);
+        self.clear_slot(slot);
+    }
+
+    /// Makes the first `count` slots exist, new ones without a sample.
+    pub(crate) fn open_slots(&mut self, count: usize) {
         if self.values.len() < count {
+            self.hold_times();
             self.values.resize(count, 0.0);
             self.times.resize(count, NEVER);
             self.seen.resize(count, false);
         }
-        self.clear_slot(slot);
     }
 
     /// Forgets the sample of `slot`.

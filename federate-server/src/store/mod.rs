@@ -26,6 +26,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,10 +78,14 @@ pub struct Store {
     drafts: Arc<Drafts>,
     /// By position, which a target keeps; what is over leaves its place to a later one.
     targets: ArcSwap<Vec<Option<Arc<StoredTarget>>>>,
+    /// Stands for a target that is over, the same each time so that it doesn't pass for a change.
+    nothing: Arc<Published>,
     /// Held to change `targets`.
     opening: Mutex<()>,
     /// The index of the last snapshot that needed one.
     index: Mutex<Arc<Index>>,
+    /// Somebody has needed it since the last sweep.
+    index_is_used: AtomicBool,
     lookback_ms: i64,
 }
 
@@ -92,8 +97,10 @@ impl Store {
             interner: Arc::default(),
             drafts: Arc::default(),
             targets: ArcSwap::default(),
+            nothing: Arc::default(),
             opening: Mutex::default(),
             index: Mutex::default(),
+            index_is_used: AtomicBool::new(false),
             lookback_ms: i64::try_from(lookback.as_millis()).unwrap_or(i64::MAX),
         }
     }
@@ -102,13 +109,12 @@ impl Store {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<'_> {
         let targets = self.targets.load_full();
-        let nothing = Arc::<Published>::default();
         let published = targets
             .iter()
             .map(|target| {
                 target
                     .as_ref()
-                    .map_or_else(|| Arc::clone(&nothing), |target| target.load())
+                    .map_or_else(|| Arc::clone(&self.nothing), |target| target.load())
             })
             .collect();
         Snapshot {
@@ -137,14 +143,16 @@ impl Store {
             self.targets.store(Arc::new(kept.collect()));
         }
         drop(opening);
-        if is_any_over {
-            // It would keep the tables of what is gone.
+        let is_used = self.index_is_used.swap(false, Ordering::Relaxed);
+        if is_any_over || !is_used {
+            // It would keep the tables of what is gone or has changed.
             *lock(&self.index) = Arc::default();
         }
         self.interner.sweep();
     }
 
     fn index(&self, published: &[Arc<Published>]) -> Arc<Index> {
+        self.index_is_used.store(true, Ordering::Relaxed);
         // Readers that need the same new index wait for the one that makes it; scrapes don't.
         let mut index = lock(&self.index);
         let tables: Vec<Arc<Table>> = published

@@ -55,6 +55,9 @@ impl Slots {
         if !std::mem::take(&mut self.is_used) && self.is_made {
             *self = Self::default();
         }
+        if self.by_hash.capacity() > 1024 + 4 * self.by_hash.len() {
+            self.by_hash.shrink_to_fit(|entry| spread(entry.0));
+        }
     }
 
     fn make(&mut self, table: &Table) {

@@ -123,10 +123,11 @@ impl Writer {
 
     /// Moves what was resolved since the last commit into the table.
     fn settle(&mut self) {
-        if self.pending.is_empty() {
+        // Taken even if empty: it may have been large.
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
             return;
         }
-        let pending = std::mem::take(&mut self.pending);
         let Table { bases, members, .. } = Arc::make_mut(&mut self.table);
         let labels: Vec<_> = pending.values().map(|new| &new.labels).collect();
         let positions = assign(bases, &labels, &self.interner);
@@ -162,10 +163,19 @@ impl Writer {
                 self.set_family(slot, Some(&family));
             }
         }
-        let described = &self.table.described;
         let is_told = |family: &Arc<Family>| told.contains_key(&family.name.as_ptr());
         let without_series = |name: &*const u8| !with_series.contains(name);
-        if described.iter().any(is_told) || told.keys().any(without_series) {
+        let mut outdated = self.table.described.iter().filter(|family| is_told(family));
+        let known: HashSet<_> = outdated.clone().map(Arc::as_ptr).collect();
+        let is_outdated = |family: &Arc<Family>| {
+            let now = &told[&family.name.as_ptr()];
+            !Arc::ptr_eq(now, family) || with_series.contains(&family.name.as_ptr())
+        };
+        let is_new = |(name, family): (&*const u8, &Arc<Family>)| {
+            without_series(name) && !known.contains(&Arc::as_ptr(family))
+        };
+        // A changed table has readers sort it anew.
+        if outdated.any(is_outdated) || told.iter().any(is_new) {
             let described = &mut Arc::make_mut(&mut self.table).described;
             described.retain(|family| !is_told(family));
             let new = told.iter().filter(|(name, _)| without_series(name));
@@ -281,6 +291,7 @@ impl TargetSink for Writer {
         self.scrape_ms = timestamp_ms;
         let draft = self.draft.get_or_insert_with(|| self.drafts.take());
         draft.begin(&self.target.published.load().column, timestamp_ms);
+        draft.open_slots(self.slot_count as usize);
         for slot in self.pending.keys() {
             draft.open_slot(*slot);
         }

@@ -143,3 +143,19 @@ fn what_is_known_of_a_family_can_be_asked_before_it_is_told_anew() {
     writer.describe("without_series", &help("2"));
     assert_eq!(writer.metadata("without_series"), Some(help("2")));
 }
+
+#[test]
+fn what_is_told_again_changes_nothing() {
+    let store = Store::new(DEFAULT_LOOKBACK);
+    let (labels, mut writer) = target(&store, "a");
+    let mut table = None;
+    for at_ms in [1000, 2000, 3000] {
+        let metadata = Metadata::default();
+        writer.describe("without_series", &metadata);
+        scrape_families(&mut *writer, &labels, at_ms, &["x".to_owned()], &[]);
+        let published = Arc::clone(&store.snapshot().published[0].table);
+        if let Some(table) = table.replace(Arc::clone(&published)) {
+            assert!(Arc::ptr_eq(&table, &published), "at {at_ms}");
+        }
+    }
+}
