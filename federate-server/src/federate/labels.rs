@@ -52,7 +52,8 @@ pub(crate) struct LabelTexts {
     bytes: usize,
 }
 
-/// What the texts of an answer may take: enough for ten thousand targets. With more they are made anew now and then.
+/// What the texts of an answer may take: about ten thousand of them, where a series has two dozen labels. With more they
+/// are made anew now and then.
 const MOST_BYTES: usize = 8 << 20;
 
 /// Few texts are longer.

@@ -21,11 +21,8 @@ pub(super) fn first_base(interner: &Interner, labels: &LabelSet) -> Base {
 }
 
 fn base(interner: &Interner, labels: &[(&str, &str)], extends_first: bool) -> Base {
-    let hashes = labels
-        .iter()
-        .map(|(name, value)| interner.label_hash(name, value));
     Base {
-        hash: hashes.fold(0, u64::wrapping_add),
+        hash: interner.labels_hash(labels.iter().copied()),
         labels: labels
             .iter()
             .map(|(name, value)| interner.label(name, value))

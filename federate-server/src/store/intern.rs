@@ -81,6 +81,13 @@ impl Interner {
         self.hasher.hash_one((name, value))
     }
 
+    /// Hash of a label set.
+    pub(crate) fn labels_hash<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
+        labels
+            .map(|(name, value)| self.label_hash(name, value))
+            .fold(0, u64::wrapping_add)
+    }
+
     /// The label `name` with `value`.
     pub(crate) fn label(&self, name: &str, value: &str) -> Arc<Label> {
         let hash = self.label_hash(name, value);
@@ -109,13 +116,8 @@ impl Interner {
         own: &[(&str, &str)],
         family: Option<&Arc<Family>>,
     ) -> Arc<Shape> {
-        let hash = own
-            .iter()
-            .map(|(name, value)| self.label_hash(name, value))
-            .fold(
-                self.label_hash(prom_model::label::METRIC_NAME, name),
-                u64::wrapping_add,
-            );
+        let name_label = (prom_model::label::METRIC_NAME, name);
+        let hash = self.labels_hash(own.iter().copied().chain([name_label]));
         let mut pools = self.pools();
         let known = pools.shapes.find(hash, |shape| {
             shape.hash == hash

@@ -113,14 +113,6 @@ impl Writer {
         }
     }
 
-    /// See [`Table::hash`].
-    fn hash(&self, labels: &LabelSet) -> u64 {
-        let hashes = labels
-            .iter()
-            .map(|(name, value)| self.interner.label_hash(name, value));
-        hashes.fold(0, u64::wrapping_add)
-    }
-
     /// Moves what was resolved since the last commit into the table.
     fn settle(&mut self) {
         // Taken even if empty: it may have been large.
@@ -246,7 +238,7 @@ impl Writer {
 
 impl TargetSink for Writer {
     fn resolve(&mut self, labels: &LabelSet, family: Option<FamilyRef>) -> SeriesRef {
-        let hash = self.hash(labels);
+        let hash = self.interner.labels_hash(labels.iter());
         let family = family.and_then(|family| self.families.get(family.0 as usize).cloned());
         let is_same = |slot| match self.table.series(slot) {
             Some(series) => series.equal(labels),
@@ -330,7 +322,8 @@ impl TargetSink for Writer {
             return;
         };
         // Nobody has seen it.
-        self.slots.remove(self.hash(&new.labels), slot);
+        let hash = self.interner.labels_hash(new.labels.iter());
+        self.slots.remove(hash, slot);
         if let Some(draft) = &mut self.draft {
             draft.clear_slot(slot);
         }
