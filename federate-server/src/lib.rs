@@ -6,6 +6,7 @@
 //! - [`http`]: the table of paths and the router over it; `/targets` and `/` are pages for people;
 //! - [`auth`], [`web_config`]: users, TLS and headers, in the format of Prometheus' exporters;
 //! - [`listener`], [`serve`]: sockets, connections and their limits, a shutdown that lets answers finish;
+//! - [`tenant`]: who sees what;
 //! - [`metrics`]: what the process tells of itself.
 //!
 //! Who scrapes, and how targets are found, is none of its business: samples come through the sink, what
@@ -48,6 +49,7 @@ mod pages;
 pub mod selector;
 pub mod serve;
 pub mod store;
+pub mod tenant;
 pub mod web_config;
 
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 //! Who asks: HTTP basic authentication, checked so that a scrape every few seconds costs nothing.
 //!
-//! [`Authenticator::authenticate`] turns the headers of a request into a [`Principal`]. It only says who asks;
-//! what that principal may see is decided elsewhere.
+//! [`Authenticator::authenticate`] turns the headers of a request into a [`Principal`]: who asks, and
+//! the [`Scope`] of what that one may see.
 //!
 //! A bcrypt check takes tens of milliseconds of processor time on purpose, so:
 //! - verdicts are kept, failures as well, in a cache whose key is a keyed hash over user, stored
@@ -27,12 +27,13 @@ use self::cache::VerdictCache;
 use self::credentials::Credentials;
 use self::users::Check;
 pub use self::users::{PasswordError, Users, UsersBuilder};
+use crate::tenant::Scope;
 
 /// How many requests may wait for the password check under way.
 pub const MAX_WAITING: usize = 64;
 
 /// Who sent a request; an extension of each request that was let in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// No users are configured, so everybody may ask.
     Anonymous,
@@ -40,6 +41,8 @@ pub enum Principal {
     User {
         /// The user's name.
         name: Arc<str>,
+        /// What the user may see.
+        scope: Scope,
     },
 }
 
@@ -49,7 +52,16 @@ impl Principal {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Anonymous => None,
-            Self::User { name } => Some(name),
+            Self::User { name, .. } => Some(name),
+        }
+    }
+
+    /// What may be seen.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        match self {
+            Self::Anonymous => &Scope::Everything,
+            Self::User { scope, .. } => scope,
         }
     }
 }
@@ -123,7 +135,7 @@ impl Authenticator {
         }
         let credentials = Credentials::parse(headers).ok_or(AuthError::Unauthorized)?;
         let (known, checks) = match users.find(&credentials.user) {
-            Some((name, checks)) => (Some(name), checks),
+            Some((name, account)) => (Some((name, account)), &*account.checks),
             None => (None, users.decoy(self.tag(&[credentials.user.as_bytes()]))),
         };
         let mut right = false;
@@ -132,8 +144,9 @@ impl Authenticator {
             right |= self.passes(&credentials, check).await?;
         }
         match known {
-            Some(name) if right => Ok(Principal::User {
+            Some((name, account)) if right => Ok(Principal::User {
                 name: Arc::clone(name),
+                scope: account.scope.clone(),
             }),
             _ => Err(AuthError::Unauthorized),
         }

@@ -8,6 +8,8 @@ use prom_model::secret::Secret;
 use rand::RngExt as _;
 use ring::hmac;
 
+use crate::tenant::Scope;
+
 /// Costs a hash may have. A check at the highest takes about a minute, and one runs at a time.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=20;
 
@@ -46,9 +48,16 @@ pub enum PasswordError {
 /// ```
 #[derive(Clone, Default)]
 pub struct Users {
-    checks: BTreeMap<Arc<str>, Vec<Check>>,
+    accounts: BTreeMap<Arc<str>, Account>,
     /// For each user, checks that cost as much and never pass.
     decoys: Vec<Vec<Check>>,
+}
+
+/// One user.
+#[derive(Clone, Default)]
+pub(super) struct Account {
+    pub(super) checks: Vec<Check>,
+    pub(super) scope: Scope,
 }
 
 /// One password of a user, as it is checked.
@@ -69,17 +78,16 @@ impl Users {
     /// Whether there are no users.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.checks.is_empty()
+        self.accounts.is_empty()
     }
 
     /// The users' names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.checks.keys().map(|name| &**name)
+        self.accounts.keys().map(|name| &**name)
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<(&Arc<str>, &[Check])> {
-        let (name, checks) = self.checks.get_key_value(name)?;
-        Some((name, checks))
+    pub(super) fn find(&self, name: &str) -> Option<(&Arc<str>, &Account)> {
+        self.accounts.get_key_value(name)
     }
 
     /// Checks for an unknown user: always the same for the same `tag` of the name, and costing what those of
@@ -132,11 +140,20 @@ impl UsersBuilder {
         self.add(name, Check::Plain(Secret::from(password)))
     }
 
+    /// Lets the user `name`, who has been added, see `scope` and no more. Without it a user sees everything.
+    #[must_use]
+    pub fn scope(mut self, name: &str, scope: Scope) -> Self {
+        if let Some(account) = self.users.accounts.get_mut(name) {
+            account.scope = scope;
+        }
+        self
+    }
+
     /// The users.
     #[must_use]
     pub fn build(mut self) -> Users {
-        let decoys = |checks: &Vec<Check>| checks.iter().map(Check::decoy).collect();
-        self.users.decoys = self.users.checks.values().map(decoys).collect();
+        let decoys = |account: &Account| account.checks.iter().map(Check::decoy).collect();
+        self.users.decoys = self.users.accounts.values().map(decoys).collect();
         self.users
     }
 
@@ -144,8 +161,8 @@ impl UsersBuilder {
         if name.contains(':') {
             return Err(PasswordError::UserName);
         }
-        let checks = self.users.checks.entry(name.into()).or_default();
-        checks.push(check);
+        let account = self.users.accounts.entry(name.into()).or_default();
+        account.checks.push(check);
         Ok(self)
     }
 }

@@ -17,6 +17,7 @@ use tracing::{debug, error};
 use super::{Access, AppState, Provider, Route, plain};
 use crate::auth::{AuthError, Principal};
 use crate::serve::Crowded;
+use crate::tenant::Scope;
 
 /// Headers for every answer, asked for at each.
 pub type ExtraHeaders = Provider<Arc<[(HeaderName, HeaderValue)]>>;
@@ -31,10 +32,15 @@ pub(super) async fn authenticate(
     let is_crowded = request.extensions().get::<Crowded>().is_some();
     let principal = match access {
         Access::Open => Ok(Principal::Anonymous),
-        Access::Users if is_crowded => Err(AuthError::Busy),
-        Access::Users => state.auth.authenticate(request.headers()).await,
+        Access::Users | Access::Operators if is_crowded => Err(AuthError::Busy),
+        Access::Users | Access::Operators => state.auth.authenticate(request.headers()).await,
     };
     match principal {
+        Ok(principal) if access == Access::Operators && *principal.scope() != Scope::Everything => {
+            let mut response = plain(StatusCode::FORBIDDEN, "Forbidden: this is for operators");
+            response.extensions_mut().insert(principal);
+            response
+        }
         Ok(principal) => {
             request.extensions_mut().insert(principal.clone());
             let mut response = next.run(request).await;

@@ -24,8 +24,10 @@ pub struct Route {
 pub enum Access {
     /// Everybody, whether or not there are users.
     Open,
-    /// The users, or everybody where there are none.
+    /// The users, or everybody where there are none. What a tenant is answered is its own.
     Users,
+    /// Who sees everything: the path tells of everybody, or acts for everybody.
+    Operators,
 }
 
 /// What answers on a path.
@@ -61,10 +63,10 @@ pub const ROUTES: &[Route] = &[
     users("/", READ, Endpoint::Landing),
     users("/targets", READ, Endpoint::TargetsPage),
     users("/federate", READ, Endpoint::Federate),
-    users("/metrics", READ, Endpoint::Metrics),
+    operators("/metrics", READ, Endpoint::Metrics),
     open("/-/healthy", Endpoint::Healthy),
     open("/-/ready", Endpoint::Ready),
-    users("/-/reload", ACT, Endpoint::Reload),
+    operators("/-/reload", ACT, Endpoint::Reload),
     users("/sd/targets", READ, Endpoint::DiscoveredTargets),
     users("/api/v1/targets", READ, Endpoint::Targets),
     users("/api/v1/targets/metadata", READ, Endpoint::TargetsMetadata),
@@ -73,9 +75,9 @@ pub const ROUTES: &[Route] = &[
     users("/api/v1/label/{name}/values", READ, Endpoint::LabelValues),
     users("/api/v1/series", QUERY, Endpoint::Series),
     users("/api/v1/status/buildinfo", READ, Endpoint::BuildInfo),
-    users("/api/v1/status/config", READ, Endpoint::Config),
-    users("/api/v1/status/flags", READ, Endpoint::Flags),
-    users("/api/v1/status/runtimeinfo", READ, Endpoint::RuntimeInfo),
+    operators("/api/v1/status/config", READ, Endpoint::Config),
+    operators("/api/v1/status/flags", READ, Endpoint::Flags),
+    operators("/api/v1/status/runtimeinfo", READ, Endpoint::RuntimeInfo),
 ];
 
 const fn users(path: &'static str, methods: &'static [Method], endpoint: Endpoint) -> Route {
@@ -83,6 +85,15 @@ const fn users(path: &'static str, methods: &'static [Method], endpoint: Endpoin
         path,
         methods,
         access: Access::Users,
+        endpoint,
+    }
+}
+
+const fn operators(path: &'static str, methods: &'static [Method], endpoint: Endpoint) -> Route {
+    Route {
+        path,
+        methods,
+        access: Access::Operators,
         endpoint,
     }
 }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use federate_server::auth::{AuthError, Authenticator, MAX_WAITING, Principal, Users};
+use federate_server::tenant::Scope;
 use futures_util::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
@@ -20,7 +21,10 @@ fn basic(user: &str, password: &str) -> HeaderMap {
 }
 
 fn user(name: &str) -> Result<Principal, AuthError> {
-    Ok(Principal::User { name: name.into() })
+    Ok(Principal::User {
+        name: name.into(),
+        scope: Scope::Everything,
+    })
 }
 
 #[tokio::test]
