@@ -6,18 +6,16 @@ mod error;
 mod http;
 mod retry;
 mod service;
-mod token;
 mod wire;
 
 use async_trait::async_trait;
 use prom_model::target::BasicAuth;
 
-pub use error::ApiError;
-pub(crate) use error::with_causes;
+pub use error::{ApiError, TokenError};
 pub use http::{HttpAivenApi, HttpApiBuildError, HttpApiOptions};
-pub use retry::RetryPolicy;
+pub(crate) use rest_client::with_causes;
+pub use rest_client::{RetryPolicy, SecretError, SecretSource};
 pub use service::{Component, Integration, NodeState, Route, Service, ServiceState};
-pub use token::{ApiToken, TokenError};
 
 /// The API of one Aiven project.
 ///

@@ -11,7 +11,7 @@ use prom_config::render::{Mapping, Value};
 use prom_model::secret::Secret;
 use url::Url;
 
-use crate::api::{ApiToken, HttpAivenApi, HttpApiBuildError, HttpApiOptions};
+use crate::api::{HttpAivenApi, HttpApiBuildError, HttpApiOptions, SecretSource};
 use crate::catalogue::{Catalogue, NamesFile, ServicesFile, WholeProject};
 use crate::discovery::{Discoverer, Discovery, DiscoverySettings};
 use crate::metrics::Metrics;
@@ -32,7 +32,7 @@ pub struct AivenSdConfig {
     /// The project; required.
     pub project: String,
     /// `api_token` or `api_token_file`; where neither is set somebody else has to know it.
-    pub api_token: Option<ApiToken>,
+    pub api_token: Option<SecretSource>,
     /// The API's address without `/v1`; [`DEFAULT_API_URL`] where nobody else knows better.
     pub api_url: Option<Url>,
     /// The integration endpoint whose credentials the nodes ask for; required to integrate. Without
@@ -143,7 +143,7 @@ impl AivenSdConfig {
     /// Makes relative paths relative to `directory`, that of the configuration file.
     pub fn set_directory(&mut self, directory: &Path) {
         let token_file = match &mut self.api_token {
-            Some(ApiToken::File(path)) => Some(path),
+            Some(SecretSource::File(path)) => Some(path),
             _ => None,
         };
         for path in token_file.into_iter().chain(self.services.path_mut()) {
@@ -180,11 +180,12 @@ impl AivenSdConfig {
         let token = self
             .api_token
             .clone()
-            .or_else(|| options.api_token.clone().map(ApiToken::Inline))
+            .or_else(|| options.api_token.clone().map(SecretSource::Inline))
             .ok_or_else(|| BuildError::NoToken(self.project.clone()))?;
         let url = match self.api_url.clone().or_else(|| options.api_url.clone()) {
             Some(url) => url,
-            None => Url::parse(DEFAULT_API_URL).map_err(|_| HttpApiBuildError::Url)?,
+            None => Url::parse(DEFAULT_API_URL)
+                .map_err(|_| HttpApiBuildError::from(rest_client::BuildError::Url))?,
         };
         let mut api = HttpApiOptions::new(url, &self.project, token);
         api.extra_ca_pem.clone_from(&options.extra_ca_pem);
@@ -222,8 +223,8 @@ impl AivenSdConfig {
         let mapping = Mapping::new().with("project", self.project.as_str());
         let mapping = match &self.api_token {
             None => mapping,
-            Some(ApiToken::Inline(_)) => mapping.with("api_token", Value::secret()),
-            Some(ApiToken::File(path)) => mapping.with("api_token_file", path.as_path()),
+            Some(SecretSource::Inline(_)) => mapping.with("api_token", Value::secret()),
+            Some(SecretSource::File(path)) => mapping.with("api_token_file", path.as_path()),
         };
         let url = self.api_url.as_ref();
         let mapping = mapping

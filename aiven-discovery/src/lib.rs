@@ -45,7 +45,6 @@
 mod access;
 pub mod api;
 mod atomic_file;
-pub mod backoff;
 pub mod catalogue;
 pub mod config;
 pub mod discovery;

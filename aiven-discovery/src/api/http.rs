@@ -1,19 +1,19 @@
 //! Aiven's API over HTTP.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use prom_model::secret::Secret;
 use prom_model::target::BasicAuth;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rest_client::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use rest_client::{
+    Answer, BuildError, CallError, Client, ClientOptions, Method, RetryPolicy, SecretSource,
+};
 use url::Url;
 
 use super::error::message_of;
 use super::retry::asked_wait;
-use super::{AivenApi, ApiError, ApiToken, IntegrationOutcome, RetryPolicy, ServiceList, wire};
+use super::{AivenApi, ApiError, IntegrationOutcome, ServiceList, TokenError, wire};
 use crate::metrics::{ApiCall, Metrics};
 
 /// How to reach the API of one project.
@@ -24,7 +24,7 @@ pub struct HttpApiOptions {
     /// The project's name.
     pub project: String,
     /// The token.
-    pub token: ApiToken,
+    pub token: SecretSource,
     /// Certificates in PEM that are trusted beside those of the system.
     pub extra_ca_pem: Option<String>,
     /// The `User-Agent`: product and version.
@@ -43,7 +43,7 @@ impl HttpApiOptions {
     /// Options with their defaults: 30 s for a request, 64 MiB for an answer, this crate's name and
     /// version as `User-Agent`.
     #[must_use]
-    pub fn new(url: Url, project: impl Into<String>, token: ApiToken) -> Self {
+    pub fn new(url: Url, project: impl Into<String>, token: SecretSource) -> Self {
         Self {
             url,
             project: project.into(),
@@ -62,24 +62,12 @@ impl HttpApiOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpApiBuildError {
-    /// The address isn't `http://` or `https://`, or holds user and password.
-    #[error("the api's address must be http:// or https:// and without user and password")]
-    Url,
     /// The project's name can't be part of an address.
     #[error("{0:?} is no name of a project")]
     Project(String),
-    /// The additional certificates are not PEM, or none of them can be trusted.
-    #[error("the additional ca is not a certificate in PEM")]
-    ExtraCa,
-    /// There is nobody to trust.
-    #[error("the system has no trusted certificates and none were given")]
-    NoTrustedCertificates,
-    /// TLS can't be set up.
-    #[error("tls can't be set up")]
-    Tls(#[source] rustls::Error),
-    /// The HTTP client can't be set up.
-    #[error("the http client can't be set up")]
-    Client(#[source] reqwest::Error),
+    /// The client, or the API's address.
+    #[error(transparent)]
+    Client(#[from] BuildError),
 }
 
 /// [`AivenApi`] over HTTP.
@@ -88,11 +76,9 @@ pub enum HttpApiBuildError {
 /// the environment.
 #[derive(Debug)]
 pub struct HttpAivenApi {
-    client: reqwest::Client,
+    client: Client,
     base: Url,
-    token: ApiToken,
-    request_timeout: Duration,
-    body_size_limit: usize,
+    token: SecretSource,
     retry: RetryPolicy,
     metrics: Metrics,
 }
@@ -109,39 +95,26 @@ impl HttpAivenApi {
             token,
             ..
         } = options;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(HttpApiBuildError::Url);
-        }
         if matches!(project.as_str(), "" | "." | "..") {
             return Err(HttpApiBuildError::Project(project));
         }
-        let encrypted = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return Err(HttpApiBuildError::Url),
+        let client_options = ClientOptions {
+            user_agent: options.user_agent,
+            extra_ca_pem: options.extra_ca_pem,
+            request_timeout: options.request_timeout,
+            body_size_limit: options.body_size_limit,
         };
+        let client = Client::new(&url, client_options)?;
         url.set_query(None);
         url.set_fragment(None);
         url.path_segments_mut()
-            .map_err(|()| HttpApiBuildError::Url)?
+            .map_err(|()| BuildError::Url)?
             .pop_if_empty()
             .extend(["v1", "project", &project]);
-        let tls = tls_config(options.extra_ca_pem.as_deref(), encrypted)?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(options.user_agent)
-            .timeout(options.request_timeout)
-            .connect_timeout(options.request_timeout.min(Duration::from_secs(10)))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(HttpApiBuildError::Client)?;
         Ok(Self {
             client,
             base: url,
             token,
-            request_timeout: options.request_timeout,
-            body_size_limit: options.body_size_limit,
             retry: options.retry,
             metrics: options.metrics,
         })
@@ -152,50 +125,57 @@ impl HttpAivenApi {
         request: &Request<'_>,
         decode: impl Fn(&[u8]) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let mut backoff = self.retry.backoff();
-        let mut attempt = 1;
-        loop {
-            let token = self.token.read().await?;
-            let result = self.attempt(request, token.expose()).await;
-            let result = result.and_then(|body| decode(&body));
-            self.metrics
-                .count_api_request(request.call, result.as_ref().err());
-            let error = match result {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if attempt >= self.retry.attempts {
-                return Err(error);
-            }
-            if matches!(
-                error,
-                ApiError::Unauthorized { .. } | ApiError::Forbidden { .. }
-            ) {
-                let changed = self.token.read().await.is_ok_and(|now| now != token);
-                if !changed {
-                    return Err(error);
+        let decode = &decode;
+        self.retry
+            .run(|| async move {
+                let token = self.read_token().await?;
+                let result = self.attempt(request, &token, decode).await;
+                let refused = matches!(
+                    result,
+                    Err(ApiError::Unauthorized { .. } | ApiError::Forbidden { .. })
+                );
+                // A token that was replaced meanwhile is worth another attempt at once.
+                if refused
+                    && let Ok(now) = self.read_token().await
+                    && now != token
+                {
+                    return self.attempt(request, &now, decode).await;
                 }
-            } else if error.is_transient() {
-                let asked = error.retry_after().unwrap_or_default();
-                if asked > self.retry.asked_wait_limit {
-                    return Err(error);
-                }
-                tokio::time::sleep(backoff.next_delay().max(asked)).await;
-            } else {
-                return Err(error);
-            }
-            attempt += 1;
-        }
+                result
+            })
+            .await
     }
 
-    async fn attempt(&self, request: &Request<'_>, token: &str) -> Result<Vec<u8>, ApiError> {
+    async fn read_token(&self) -> Result<Secret, TokenError> {
+        let token = self.token.read().await?;
+        let token = token.expose().trim();
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TokenError::Unsendable);
+        }
+        Ok(Secret::new(token))
+    }
+
+    async fn attempt<T>(
+        &self,
+        request: &Request<'_>,
+        token: &Secret,
+        decode: impl Fn(&[u8]) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let answer = self.send(request, token.expose()).await;
+        let result = answer.and_then(|body| decode(&body));
+        self.metrics
+            .count_api_request(request.call, result.as_ref().err());
+        result
+    }
+
+    async fn send(&self, request: &Request<'_>, token: &str) -> Result<Vec<u8>, ApiError> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(request.path);
         }
         url.set_query(request.query);
         let mut authorization = HeaderValue::try_from(format!("aivenv1 {token}"))
-            .map_err(|_| super::TokenError::Unsendable)?;
+            .map_err(|_| TokenError::Unsendable)?;
         authorization.set_sensitive(true);
         let mut message = self
             .client
@@ -207,44 +187,29 @@ impl HttpAivenApi {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
-        let response = message.send().await.map_err(|error| self.broken(error))?;
-        let status = response.status();
-        if status.is_success() {
-            return self.body(response).await;
+        let answer = self.client.send(message).await?;
+        if answer.is_success() {
+            return Ok(answer.body);
         }
-        Err(self.failure(status, response, token).await)
+        Err(failure(&answer, token))
     }
+}
 
-    async fn failure(&self, status: StatusCode, response: Response, token: &str) -> ApiError {
-        let header = response.headers().get(RETRY_AFTER);
-        let header = header.and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        let body = self.body(response).await.unwrap_or_default();
-        let message = message_of(&body, token);
-        let wait = asked_wait(header.as_deref(), &message, SystemTime::now());
-        ApiError::from_status(status.as_u16(), message, wait)
-    }
+fn failure(answer: &Answer, token: &str) -> ApiError {
+    let message = message_of(&answer.body, token);
+    let wait = asked_wait(answer.retry_after(), &message);
+    ApiError::from_status(answer.status, message, wait)
+}
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ApiError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
-            if body.len() + chunk.len() > self.body_size_limit {
-                return Err(ApiError::BodyTooLarge {
-                    limit: self.body_size_limit,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    fn broken(&self, error: reqwest::Error) -> ApiError {
-        if error.is_timeout() {
-            return ApiError::TimedOut {
-                limit: self.request_timeout,
-            };
-        }
-        ApiError::Unreachable {
-            source: Box::new(error.without_url()),
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::TimedOut { limit } => Self::TimedOut { limit },
+            CallError::BodyTooLarge { limit } => Self::BodyTooLarge { limit },
+            CallError::Unreachable { source } => Self::Unreachable { source },
+            other => Self::Unreachable {
+                source: Box::new(other),
+            },
         }
     }
 }
@@ -323,35 +288,4 @@ impl AivenApi for HttpAivenApi {
         let request = Request::get(ApiCall::ProjectCa, &["kms", "ca"]);
         self.call(&request, wire::certificate).await
     }
-}
-
-/// The system's certificates and the additional ones. Without `encrypted` nobody need be trusted.
-fn tls_config(
-    extra_ca_pem: Option<&str>,
-    encrypted: bool,
-) -> Result<rustls::ClientConfig, HttpApiBuildError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if encrypted {
-        let system = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(system.certs);
-    }
-    if let Some(pem) = extra_ca_pem {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| HttpApiBuildError::ExtraCa)?;
-        let (added, _) = roots.add_parsable_certificates(certificates);
-        if added == 0 {
-            return Err(HttpApiBuildError::ExtraCa);
-        }
-    }
-    if encrypted && roots.is_empty() {
-        return Err(HttpApiBuildError::NoTrustedCertificates);
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(HttpApiBuildError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
 }

@@ -8,7 +8,7 @@ use prom_model::secret::Secret;
 use url::Url;
 
 use super::{AivenSdConfig, ServicesSource};
-use crate::api::ApiToken;
+use crate::api::SecretSource;
 
 const DNS_PORT: u16 = 53;
 
@@ -69,7 +69,7 @@ fn project(name: String) -> Result<String, String> {
     }
 }
 
-fn api_token(fields: &mut Fields) -> Result<Option<ApiToken>, ConfigError> {
+fn api_token(fields: &mut Fields) -> Result<Option<SecretSource>, ConfigError> {
     let token: Option<Secret> = fields.optional("api_token")?;
     let token = token.filter(|token| !token.expose().is_empty());
     let file = optional_text(fields, "api_token_file")?;
@@ -78,8 +78,8 @@ fn api_token(fields: &mut Fields) -> Result<Option<ApiToken>, ConfigError> {
             "api_token_file",
             "api_token and api_token_file are both set, expected at most one",
         )),
-        (Some(token), None) => Ok(Some(ApiToken::Inline(token))),
-        (None, Some(file)) => Ok(Some(ApiToken::File(file.into()))),
+        (Some(token), None) => Ok(Some(SecretSource::Inline(token))),
+        (None, Some(file)) => Ok(Some(SecretSource::File(file.into()))),
         (None, None) => Ok(None),
     }
 }

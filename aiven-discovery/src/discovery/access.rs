@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rest_client::Backoff;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::Discoverer;
 use super::rounds::{FIRST_WAIT, wait_after};
 use crate::api::{ApiError, with_causes};
-use crate::backoff::Backoff;
 
 /// Time between readings of credentials and CA that nothing asked for.
 const ACCESS_INTERVAL: Duration = Duration::from_secs(600);

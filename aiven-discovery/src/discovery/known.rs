@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prom_model::target::{Access, TargetGroup};
+use rest_client::Backoff;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::access::{ProjectAccess, ServiceAccess};
 use crate::api::{Integration, MalformedService, Service, ServiceList, ServiceState};
-use crate::backoff::Backoff;
 use crate::catalogue::Listing;
 use crate::health::Health;
 use crate::resolve::Addresses;

@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{FutureExt, StreamExt, stream};
+use rest_client::Backoff;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::known::{IntegrationTrouble, Lookup};
 use super::{Discoverer, Progress};
 use crate::api::{ApiError, IntegrationOutcome, ServiceList, with_causes};
-use crate::backoff::Backoff;
 use crate::catalogue::CatalogueError;
 use crate::health::Health;
 use crate::resolve::ResolveError;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prom_model::target::TargetGroup;
+use rest_client::Backoff;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::atomic_file::{remove_leftovers, write_atomically};
-use crate::backoff::Backoff;
 use crate::health::Health;
 use crate::metrics::Metrics;
 

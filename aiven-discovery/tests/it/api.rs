@@ -1,9 +1,10 @@
 use std::time::{Duration, SystemTime};
 
 use aiven_discovery::api::{
-    AivenApi, ApiError, ApiToken, HttpAivenApi, HttpApiBuildError, HttpApiOptions,
-    IntegrationOutcome, RetryPolicy,
+    AivenApi, ApiError, HttpAivenApi, HttpApiBuildError, HttpApiOptions, IntegrationOutcome,
+    RetryPolicy, SecretSource,
 };
+use rest_client::BuildError;
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -20,7 +21,7 @@ fn options(server: &MockServer) -> HttpApiOptions {
             wait_limit: Duration::from_millis(2),
             asked_wait_limit: Duration::from_secs(5),
         },
-        ..HttpApiOptions::new(url, "paas", ApiToken::Inline("t0ken".into()))
+        ..HttpApiOptions::new(url, "paas", SecretSource::Inline("t0ken".into()))
     }
 }
 
@@ -194,7 +195,7 @@ async fn a_changed_token_file_is_tried_at_once() {
         .mount(&server)
         .await;
     let api = HttpAivenApi::new(HttpApiOptions {
-        token: ApiToken::File(file.clone()),
+        token: SecretSource::File(file.clone()),
         ..options(&server)
     });
     let api = api.unwrap();
@@ -220,19 +221,19 @@ async fn errors_tell_the_kinds_apart_and_hold_no_body() {
     for (status, want) in [
         (
             401,
-            "aiven refuses the token (401): no pe for token <token> at https://h:1/",
+            "aiven refuses the token (401): no pe for token <secret> at https://h:1/",
         ),
         (
             403,
-            "aiven forbids this to the token (403): no pe for token <token> at https://h:1/",
+            "aiven forbids this to the token (403): no pe for token <secret> at https://h:1/",
         ),
         (
             404,
-            "aiven knows no such thing (404): no pe for token <token> at https://h:1/",
+            "aiven knows no such thing (404): no pe for token <secret> at https://h:1/",
         ),
         (
             500,
-            "aiven fails with status 500: no pe for token <token> at https://h:1/",
+            "aiven fails with status 500: no pe for token <secret> at https://h:1/",
         ),
     ] {
         let server = MockServer::start().await;
@@ -357,7 +358,10 @@ async fn the_address_may_have_a_path_and_must_make_sense() {
     }
     for url in ["ftp://h/", "https://u:p@h/", "mailto:a@b"] {
         let error = build(url.to_owned(), "paas");
-        assert!(matches!(error, Err(HttpApiBuildError::Url)), "{url}");
+        assert!(
+            matches!(error, Err(HttpApiBuildError::Client(BuildError::Url))),
+            "{url}"
+        );
     }
     for project in ["", ".", ".."] {
         let error = build(server.uri(), project);
@@ -376,11 +380,14 @@ fn an_additional_ca_must_be_one() {
         "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
     ] {
         let url = "http://127.0.0.1:1".parse().unwrap();
-        let token = ApiToken::Inline("t0ken".into());
+        let token = SecretSource::Inline("t0ken".into());
         let error = HttpAivenApi::new(HttpApiOptions {
             extra_ca_pem: Some(pem.to_owned()),
             ..HttpApiOptions::new(url, "paas", token)
         });
-        assert!(matches!(error, Err(HttpApiBuildError::ExtraCa)), "{pem}");
+        assert!(
+            matches!(error, Err(HttpApiBuildError::Client(BuildError::ExtraCa))),
+            "{pem}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiven_discovery::api::ApiToken;
+use aiven_discovery::api::SecretSource;
 use aiven_discovery::config::{AivenSdConfig, BuildOptions, ServicesSource};
 use aiven_discovery::discovery::Progress;
 use aiven_discovery::output::{http_sd, sidecar};
@@ -248,7 +248,7 @@ async fn a_new_token_in_the_file_ends_a_401() {
     let running = start(
         &aiven,
         &AivenSdConfig {
-            api_token: Some(ApiToken::File(token.clone())),
+            api_token: Some(SecretSource::File(token.clone())),
             ..config(&aiven)
         },
     );

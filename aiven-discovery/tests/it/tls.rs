@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiven_discovery::api::{
-    AivenApi, ApiError, ApiToken, HttpAivenApi, HttpApiBuildError, HttpApiOptions, RetryPolicy,
+    AivenApi, ApiError, HttpAivenApi, HttpApiBuildError, HttpApiOptions, RetryPolicy, SecretSource,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rest_client::BuildError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -58,7 +59,7 @@ fn api(address: SocketAddr, ca: Option<String>) -> Result<HttpAivenApi, HttpApiB
             attempts: 1,
             ..RetryPolicy::default()
         },
-        ..HttpApiOptions::new(url, "paas", ApiToken::Inline("t".into()))
+        ..HttpApiOptions::new(url, "paas", SecretSource::Inline("t".into()))
     })
 }
 
@@ -85,6 +86,9 @@ async fn no_other_certificate_is_trusted() {
     match api(address, None) {
         Ok(api) => assert!(api.services().await.is_err()),
         // A system without certificates trusts nobody.
-        Err(error) => assert!(matches!(error, HttpApiBuildError::NoTrustedCertificates)),
+        Err(error) => assert!(matches!(
+            error,
+            HttpApiBuildError::Client(BuildError::NoTrustedCertificates)
+        )),
     }
 }

@@ -42,7 +42,7 @@ nameservers: [10.0.0.2, '10.0.0.3:5353', '::1', '[::1]:5353']
     let mut got = decode(text).unwrap();
     let want = AivenSdConfig {
         project: "paas-cf-prod".into(),
-        api_token: Some(ApiToken::File("token".into())),
+        api_token: Some(SecretSource::File("token".into())),
         api_url: Some(Url::parse("https://aiven.example/base/").unwrap()),
         prometheus_endpoint_id: Some("b3c3d9aa".into()),
         integrate: false,
@@ -61,7 +61,7 @@ nameservers: [10.0.0.2, '10.0.0.3:5353', '::1', '[::1]:5353']
     assert_eq!(
         (got.api_token, got.services),
         (
-            Some(ApiToken::File(PathBuf::from("/etc/exporter/token"))),
+            Some(SecretSource::File(PathBuf::from("/etc/exporter/token"))),
             ServicesSource::ServicesFile("/etc/exporter/services.json".into())
         )
     );

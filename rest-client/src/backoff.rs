@@ -10,7 +10,7 @@ use rand::RngExt;
 ///
 /// ```
 /// use std::time::Duration;
-/// use aiven_discovery::backoff::Backoff;
+/// use rest_client::Backoff;
 ///
 /// let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// assert!(backoff.next_delay() <= Duration::from_secs(1));
