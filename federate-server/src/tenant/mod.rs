@@ -7,6 +7,8 @@
 //! Every request has a [`Scope`], which is found with its user; whatever answers it asks the scope first, and
 //! never sees what lies outside.
 
+pub mod config;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZeroUsize;
