@@ -10,7 +10,7 @@ use prom_model::sample::Sample;
 
 use crate::store::{Cursor, Effort, Found, Selection, Step};
 
-use super::labels::{Additions, LabelTexts, label_set};
+use super::labels::{Additions, LabelTexts, TextMemory, label_set};
 use super::plan::{self, Family};
 
 /// Series in one protobuf message, which is had as a whole before it is sent. A family of more comes in several, as
@@ -52,6 +52,7 @@ impl Exposition {
         additions: Arc<Additions>,
         style: Response,
         timestamps: Timestamps,
+        memory: Arc<TextMemory>,
     ) -> Self {
         let families = plan::families(&selection);
         Self {
@@ -60,7 +61,7 @@ impl Exposition {
             additions,
             style,
             timestamps,
-            labels: LabelTexts::default(),
+            labels: LabelTexts::new(memory),
             opening: Opening::default(),
             family: 0,
             name: 0,

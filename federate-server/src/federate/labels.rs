@@ -1,6 +1,7 @@
 //! The text of a series' labels, prepared as far as many series have it in common.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prom_model::exposition::{Escaping, write_label_value};
 use prom_model::label::{INSTANCE, LabelSet};
@@ -44,23 +45,58 @@ impl Additions {
 ///
 /// An answer goes through one metric name after the other, whose series mostly have one layout a base, and next to it are
 /// names of the same layout.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LabelTexts {
     /// By base.
-    texts: Vec<Option<(usize, Pieces)>>,
-    /// What they take, about.
+    texts: Vec<Text>,
+    /// What is made where the memory for another one isn't left.
+    passing: Option<Pieces>,
+    memory: Arc<TextMemory>,
+    /// What `texts` take of it.
     bytes: usize,
 }
 
-/// What the texts of an answer may take: about ten thousand of them, where a series has two dozen labels. With more they
-/// are made anew now and then.
-const MOST_BYTES: usize = 8 << 20;
+/// The pieces for one base and layout.
+#[derive(Debug, Default)]
+struct Text {
+    /// Zero where there are none.
+    layout: usize,
+    pieces: Pieces,
+}
+
+/// Memory for the label texts of all answers that are made at the same time. A target takes some ten texts of half a
+/// kilobyte; an answer about more than there is memory for makes the rest of its texts anew for each series.
+#[derive(Debug)]
+pub(crate) struct TextMemory(AtomicUsize);
+
+/// Six thousand targets' texts, or four times those of fifteen hundred.
+const MOST_BYTES: usize = 32 << 20;
+
+impl Default for TextMemory {
+    fn default() -> Self {
+        Self(AtomicUsize::new(MOST_BYTES))
+    }
+}
+
+impl TextMemory {
+    fn take(&self, bytes: usize) -> bool {
+        let left = |left: usize| left.checked_sub(bytes);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        taken.is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
 
 /// Few texts are longer.
 const TEXT_BYTES: usize = 1 << 10;
 
 /// `{a="1",b="` … `",c="3"}`: what stands around the values of a series' own labels.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pieces {
     text: Box<[u8]>,
     /// Where the values go.
@@ -68,6 +104,16 @@ pub(crate) struct Pieces {
 }
 
 impl LabelTexts {
+    /// None yet; what they take is part of `memory`.
+    pub(crate) const fn new(memory: Arc<TextMemory>) -> Self {
+        Self {
+            texts: Vec::new(),
+            passing: None,
+            memory,
+            bytes: 0,
+        }
+    }
+
     /// The pieces for `found`, whose labels are `labels`.
     pub(crate) fn pieces(
         &mut self,
@@ -78,22 +124,27 @@ impl LabelTexts {
     ) -> &Pieces {
         let layout = layout_key(labels.shape) as usize;
         if self.texts.len() <= found.base {
-            self.texts.resize_with(found.base + 1, || None);
+            self.texts.resize_with(found.base + 1, Text::default);
         }
-        if self.bytes > MOST_BYTES {
-            self.texts.fill_with(|| None);
-            self.bytes = 0;
-        }
-        let place = &mut self.texts[found.base];
-        if let Some((_, other)) = place.take_if(|(of, _)| *of != layout) {
-            self.bytes -= other.bytes();
-        }
-        let (_, pieces) = place.get_or_insert_with(|| {
+        let text = &mut self.texts[found.base];
+        if text.layout != layout {
             let pieces = Pieces::new(labels, additions, escaping);
+            let other = std::mem::take(text).pieces.bytes();
+            self.bytes -= other;
+            self.memory.give_back(other);
+            if !self.memory.take(pieces.bytes()) {
+                return self.passing.insert(pieces);
+            }
             self.bytes += pieces.bytes();
-            (layout, pieces)
-        });
-        pieces
+            *text = Text { layout, pieces };
+        }
+        &text.pieces
+    }
+}
+
+impl Drop for LabelTexts {
+    fn drop(&mut self) {
+        self.memory.give_back(self.bytes);
     }
 }
 
@@ -133,7 +184,7 @@ impl Pieces {
 
     /// Memory that it takes, about.
     fn bytes(&self) -> usize {
-        size_of::<Option<(usize, Self)>>() + self.text.len() + size_of_val(&*self.cuts)
+        self.text.len() + size_of_val(&*self.cuts)
     }
 
     /// Appends `{…}` with the `values` in their places.
@@ -179,6 +230,7 @@ mod tests {
 
     #[test]
     fn texts_are_bounded_and_the_same_when_made_anew() {
+        const MEMORY: usize = 5_000_000;
         let store = Store::new(DEFAULT_LOOKBACK);
         let host = "h".repeat(100_000);
         for target in 0..100 {
@@ -196,7 +248,9 @@ mod tests {
         }
         let selection = store.snapshot().into_selection(None, 0);
         let additions = Additions::new(&LabelSet::new());
-        let (mut texts, mut cursor) = (LabelTexts::default(), Cursor::default());
+        let memory = Arc::new(TextMemory(AtomicUsize::new(MEMORY)));
+        let mut texts = LabelTexts::new(Arc::clone(&memory));
+        let mut cursor = Cursor::default();
         let mut count = 0;
         while let Some(found) = selection.next(&mut cursor) {
             let labels = selection.labels(found).unwrap();
@@ -215,12 +269,14 @@ mod tests {
                 format!(r#"{{{host},{own},instance=""}}"#)
             };
             assert_eq!(String::from_utf8(text).unwrap(), want);
-            let kept = texts.texts.iter().flatten();
-            let kept: usize = kept.map(|(_, pieces)| pieces.bytes()).sum();
-            assert_eq!(texts.bytes, kept);
-            assert!(kept <= MOST_BYTES + 2 * host.len());
+            let kept = texts.texts.iter().map(|text| text.pieces.bytes());
+            assert_eq!(texts.bytes, kept.sum::<usize>());
+            assert_eq!(texts.bytes + memory.0.load(Ordering::Relaxed), MEMORY);
             count += 1;
         }
         assert_eq!(count, 300);
+        assert!(texts.passing.is_some() && texts.bytes > MEMORY / 2);
+        drop(texts);
+        assert_eq!(memory.0.load(Ordering::Relaxed), MEMORY);
     }
 }

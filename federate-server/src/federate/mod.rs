@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use self::body::{ContentEncoding, FederateBody};
 use self::encode::Exposition;
 pub use self::encode::Timestamps;
-use self::labels::Additions;
+use self::labels::{Additions, TextMemory};
 use crate::api::Params;
 use crate::http::{AppState, plain};
 use crate::selector::Selector;
@@ -50,6 +50,7 @@ pub struct Federation {
     additions: ArcSwap<Additions>,
     /// One for each answer that is made.
     places: Arc<Semaphore>,
+    text_memory: Arc<TextMemory>,
 }
 
 impl Federation {
@@ -60,6 +61,7 @@ impl Federation {
             store,
             additions: ArcSwap::from_pointee(Additions::new(external_labels)),
             places: Arc::new(Semaphore::new(ANSWERS)),
+            text_memory: Arc::default(),
         }
     }
 
@@ -99,7 +101,9 @@ impl Federation {
             .store
             .snapshot()
             .into_selection(Some(selectors), now_ms);
-        Exposition::new(selection, self.additions.load_full(), style, timestamps)
+        let additions = self.additions.load_full();
+        let memory = Arc::clone(&self.text_memory);
+        Exposition::new(selection, additions, style, timestamps, memory)
     }
 }
 
