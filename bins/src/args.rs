@@ -141,7 +141,9 @@ pub(crate) mod given {
     }
 
     /// An environment with these variables alone.
-    pub(crate) fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    pub(crate) fn environment(
+        variables: &[(&str, &str)],
+    ) -> impl Fn(&str) -> Option<String> + use<> {
         let of = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let variables: Vec<(String, String)> = variables.iter().map(of).collect();
         move |name| Some(variables.iter().find(|(have, _)| have == name)?.1.clone())

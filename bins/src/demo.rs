@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use federate_server::listener::{ListenAddress, ListenAddressError};
@@ -113,13 +114,14 @@ impl Demo {
             &config,
             configuration(&aiven, &services_file.display().to_string()),
         )?;
-        let exporter = match Exporter::start(settings(address, config.clone()), &|_| None).await {
-            Err(StartError::Server(_)) if args.given("web.listen-address").is_none() => {
-                let address: ListenAddress = "127.0.0.1:0".parse()?;
-                Exporter::start(settings(address, config), &|_| None).await?
-            }
-            started => started?,
-        };
+        let exporter =
+            match Exporter::start(settings(address, config.clone()), Arc::new(|_| None)).await {
+                Err(StartError::Server(_)) if args.given("web.listen-address").is_none() => {
+                    let address: ListenAddress = "127.0.0.1:0".parse()?;
+                    Exporter::start(settings(address, config), Arc::new(|_| None)).await?
+                }
+                started => started?,
+            };
         Ok(Self {
             aiven,
             exporter,

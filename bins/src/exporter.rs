@@ -28,7 +28,7 @@ use tracing::{info, warn};
 use self::jobs::{Jobs, JobsOptions};
 use self::reload::{ConfigSource, ReloadRequests, Reloader};
 use self::server::{Server, ServerParts};
-use crate::config::Environment;
+use crate::platform::Variables;
 use crate::program::LAST_MOMENT;
 
 /// Before the names of this program's own metrics.
@@ -72,11 +72,9 @@ impl Exporter {
     ///
     /// # Errors
     /// [`StartError`]
-    pub async fn start(
-        settings: Settings,
-        environment: Environment<'_>,
-    ) -> Result<Self, StartError> {
-        let config = settings.config.load(environment)?;
+    pub async fn start(settings: Settings, environment: Variables) -> Result<Self, StartError> {
+        let config = settings.config.load(&*environment)?;
+        let user_agent = build::user_agent(&*environment);
         for warning in &config.warnings {
             warn!("{warning}");
         }
@@ -97,7 +95,7 @@ impl Exporter {
             Arc::clone(&store) as _,
             ScrapeMetrics::register(&mut registry),
             ScraperOptions {
-                user_agent: build::user_agent(),
+                user_agent: user_agent.clone(),
                 offset_seed: offset_seed(&build::hostname(), external_labels),
                 ..ScraperOptions::default()
             },
@@ -106,10 +104,12 @@ impl Exporter {
             api_token: settings.api_token,
             api_url: settings.api_url,
             state_path: settings.state_path,
+            user_agent,
         };
         let jobs = Jobs::new(Arc::clone(&scraper), options, &mut registry)?;
         let reloader = Arc::new(Reloader::new(
             settings.config,
+            environment,
             jobs,
             Arc::clone(&federation),
             metrics.config.clone(),

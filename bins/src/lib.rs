@@ -4,6 +4,7 @@
 //! - [`sidecar`]: `aiven-service-discovery`, the drop-in for operators who keep a real Prometheus.
 //! - `demo`: both halves of the world on one machine, for people to try.
 //! - [`config`]: the configuration file with its Aiven sections, or the environment instead.
+//! - [`platform`]: what Cloud Foundry tells the applications that it runs.
 
 pub mod args;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod exporter;
 pub mod logging;
+pub mod platform;
 pub mod program;
 pub mod sidecar;
 pub mod signals;

@@ -7,13 +7,12 @@ use bins::args::{self, Args, Asked};
 use bins::exporter::flags::{self, FLAGS, USAGE};
 use bins::exporter::{Exporter, build, check};
 use bins::program::chain;
-use bins::{logging, program, signals};
+use bins::{logging, platform, program, signals};
 
 /// The configuration has to be changed; as Prometheus.
 const BAD_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
-    let environment = |name: &str| std::env::var(name).ok();
     let args = match Args::parse(FLAGS, std::env::args_os().skip(1)) {
         Ok(Asked::Run(args)) => args,
         Ok(Asked::Help) => return program::print(&args::help(USAGE, FLAGS)),
@@ -22,14 +21,18 @@ fn main() -> ExitCode {
         }
         Err(error) => return program::usage(&error),
     };
+    let environment = match platform::variables(|name| std::env::var(name).ok()) {
+        Ok(environment) => environment,
+        Err(error) => return program::usage(&chain(&error)),
+    };
     if let [command, path] = &*args.words
         && command == "check-config"
     {
-        let (lines, good) = check::check(path.as_ref(), &environment);
+        let (lines, good) = check::check(path.as_ref(), &*environment);
         let printed = program::print(&(lines.join("\n") + "\n"));
         return if good { printed } else { ExitCode::FAILURE };
     }
-    let settings = match flags::settings(&args, &environment) {
+    let settings = match flags::settings(&args, &*environment) {
         Ok(settings) => settings,
         Err(error) => return program::usage(&chain(&error)),
     };
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
     program::run(async {
         let shutdown = signals::termination().map_err(|error| program::Failure::new(&error))?;
         let mut hangups = signals::hangups().map_err(|error| program::Failure::new(&error))?;
-        let exporter = Exporter::start(settings, &environment)
+        let exporter = Exporter::start(settings, environment)
             .await
             .map_err(|error| {
                 let failure = program::Failure::new(&error);

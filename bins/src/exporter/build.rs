@@ -3,6 +3,9 @@
 use federate_server::http::BuildInfo;
 use http::HeaderValue;
 
+use crate::config::Environment;
+use crate::platform;
+
 /// The program's name.
 pub const PROGRAM: &str = "elasticsearch-metric-exporter";
 /// The program's version.
@@ -20,13 +23,10 @@ pub fn info() -> BuildInfo {
     }
 }
 
-/// How the program calls itself to targets.
+/// How the program calls itself to servers.
 #[must_use]
-pub const fn user_agent() -> HeaderValue {
-    HeaderValue::from_static(concat!(
-        "elasticsearch-metric-exporter/",
-        env!("CARGO_PKG_VERSION")
-    ))
+pub fn user_agent(environment: Environment<'_>) -> HeaderValue {
+    platform::user_agent(&format!("{PROGRAM}/{VERSION}"), environment)
 }
 
 /// The machine's name, empty where it can't be told.

@@ -10,6 +10,7 @@ use aiven_discovery::output::http_sd;
 use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
 use es_scraper::scrape::{ScrapeJob, Scraper};
 use federate_server::http::Readiness;
+use http::HeaderValue;
 use prom_model::secret::Secret;
 use prom_model::target::{DiscoveryStatus, TargetGroup};
 use prometheus_client::registry::Registry;
@@ -18,10 +19,10 @@ use tracing::info;
 
 use crate::config::ExporterConfig;
 
-use super::{build, ready};
+use super::ready;
 
 /// What is the same for every configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct JobsOptions {
     /// The API's token, where a configuration has none.
     pub api_token: Option<Secret>,
@@ -29,6 +30,8 @@ pub struct JobsOptions {
     pub api_url: Option<String>,
     /// The folder for last-known discovery.
     pub state_path: Option<PathBuf>,
+    /// How to call oneself to servers.
+    pub user_agent: HeaderValue,
 }
 
 /// Why a configuration that is valid can't be put to use; the former one stays in use.
@@ -112,16 +115,17 @@ impl Jobs {
         registry: &mut Registry,
     ) -> Result<Self, ApplyError> {
         let api_url = options.api_url.map(|url| url.parse()).transpose();
+        let user_agent = options.user_agent.to_str().ok().map(str::to_owned);
         let aiven_metrics = AivenMetrics::default();
         aiven_metrics.register(registry);
         Ok(Self {
             scraper,
-            discovery: Discovery::new(DiscoveryMetrics::register(registry), build::user_agent()),
+            discovery: Discovery::new(DiscoveryMetrics::register(registry), options.user_agent),
             aiven: Vec::new(),
             aiven_options: BuildOptions {
                 api_token: options.api_token,
                 api_url: api_url.map_err(|_| ApplyError::ApiUrl)?,
-                user_agent: Some(format!("{}/{}", build::PROGRAM, build::VERSION)),
+                user_agent,
                 state_folder: options.state_path,
                 metrics: aiven_metrics.clone(),
                 ..BuildOptions::default()

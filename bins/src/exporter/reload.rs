@@ -1,5 +1,6 @@
 //! Reading the configuration again, without disturbing what it leaves as it is.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,7 @@ use tracing::{error, info, warn};
 use super::jobs::{ApplyError, Jobs, View};
 use super::now_ms;
 use crate::config::{self, Environment, ExporterConfig, LoadError, environment};
+use crate::platform::Variables;
 use crate::program::chain;
 
 /// Where the configuration comes from.
@@ -47,9 +49,9 @@ impl ConfigSource {
 }
 
 /// Holds what runs, and replaces it when the configuration is read again.
-#[derive(Debug)]
 pub struct Reloader {
     source: ConfigSource,
+    environment: Variables,
     jobs: Mutex<Jobs>,
     federation: Arc<Federation>,
     metrics: ReloadMetrics,
@@ -68,11 +70,20 @@ enum ReloadError {
     Apply(#[from] ApplyError),
 }
 
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Reloader {
     /// Runs `jobs` by configurations from `source`, none so far.
     #[must_use]
     pub fn new(
         source: ConfigSource,
+        environment: Variables,
         jobs: Jobs,
         federation: Arc<Federation>,
         metrics: ReloadMetrics,
@@ -80,6 +91,7 @@ impl Reloader {
         let readiness = jobs.readiness();
         Self {
             source,
+            environment,
             jobs: Mutex::new(jobs),
             federation,
             metrics,
@@ -132,7 +144,7 @@ impl Reloader {
         let mut jobs = self.lock();
         let config = self
             .source
-            .load(&|name| std::env::var(name).ok())
+            .load(&*self.environment)
             .map_err(ReloadError::from);
         let config = config.map_err(|error| chain(&error))?;
         for warning in &config.warnings {
