@@ -20,7 +20,7 @@ pub struct Flag {
 /// What the user typed: a value for each flag of the program, the defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Args {
-    values: Vec<(&'static str, Option<String>)>,
+    values: Vec<(&'static str, Vec<String>)>,
     flags: &'static [Flag],
     /// What is neither a flag nor a flag's value.
     pub words: Vec<String>,
@@ -40,7 +40,7 @@ pub enum Asked {
 impl Args {
     /// Reads the command line `args`, the program's name not among them.
     ///
-    /// A flag that is given twice has its last value. One dash is as good as two, as in Go's programs.
+    /// A flag that is given twice has its last value, unless all are asked for. One dash is as good as two, as in Go's programs.
     ///
     /// # Errors
     /// An unknown flag, or one without its value.
@@ -49,7 +49,7 @@ impl Args {
         args: impl IntoIterator<Item = OsString>,
     ) -> Result<Asked, lexopt::Error> {
         let mut parsed = Self {
-            values: flags.iter().map(|flag| (flag.name, None)).collect(),
+            values: flags.iter().map(|flag| (flag.name, Vec::new())).collect(),
             flags,
             words: Vec::new(),
         };
@@ -63,7 +63,7 @@ impl Args {
                     let Some(at) = flags.iter().position(|flag| flag.name == name) else {
                         return Err(arg.unexpected());
                     };
-                    parsed.values[at].1 = Some(parser.value()?.string()?);
+                    parsed.values[at].1.push(parser.value()?.string()?);
                 }
                 Arg::Short(_) => return Err(arg.unexpected()),
             }
@@ -74,11 +74,13 @@ impl Args {
     /// The value of flag `name` as it was given; `None` where it wasn't.
     #[must_use]
     pub fn given(&self, name: &str) -> Option<&str> {
-        self.values
-            .iter()
-            .find(|(have, _)| *have == name)?
-            .1
-            .as_deref()
+        self.all_given(name).last()
+    }
+
+    /// Every value of flag `name` as it was given, for a flag that may be repeated.
+    pub fn all_given(&self, name: &str) -> impl Iterator<Item = &str> {
+        let of = self.values.iter().filter(move |(have, _)| *have == name);
+        of.flat_map(|(_, values)| values).map(String::as_str)
     }
 
     /// The value of flag `name`, its default where it wasn't given.
@@ -188,6 +190,14 @@ mod tests {
         ] {
             assert_eq!(run(line).given("config.file"), Some("x"), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_repeated_flag_has_all_its_values() {
+        let args = run(&["--config.file=x", "--log.level=y", "--config.file", "z"]);
+        let all: Vec<_> = args.all_given("config.file").collect();
+        assert_eq!(all, ["x", "z"]);
+        assert_eq!(args.given("config.file"), Some("z"));
     }
 
     #[test]

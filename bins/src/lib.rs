@@ -14,5 +14,6 @@ pub mod exporter;
 pub mod logging;
 pub mod platform;
 pub mod program;
+pub mod services_file;
 pub mod sidecar;
 pub mod signals;

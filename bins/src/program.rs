@@ -57,6 +57,26 @@ pub fn usage(reason: &dyn Display) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// Says on standard error that `program` failed, and why; its exit code is 2.
+#[must_use]
+pub fn fail(program: &str, reason: &dyn Display) -> ExitCode {
+    // There is nobody to tell where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{program}: {reason}");
+    ExitCode::from(USAGE)
+}
+
+/// Runs `work` to its end on a runtime of one thread.
+///
+/// # Errors
+/// Where the runtime can't be started.
+pub fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
 /// Runs `program` on a runtime of its own, logs why it failed, and turns its end into an exit code.
 ///
 /// The runtime has one thread: discovery and scrapes are many small tasks a second with long breaks between them, and

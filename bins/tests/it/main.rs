@@ -25,6 +25,9 @@ mod agreement;
 /// Discovery alone, for a Prometheus that scrapes the nodes itself.
 mod sidecar;
 
+/// The services file: printed and checked.
+mod services_file;
+
 /// From the start to the end: what it is told, keeps and leaves.
 mod life;
 
