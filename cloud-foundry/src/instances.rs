@@ -61,8 +61,8 @@ pub struct Space {
 pub struct Organization {
     /// Its guid.
     pub guid: String,
-    /// Its name.
-    pub name: String,
+    /// Its name; `None` where these credentials don't see the organization, as that of an instance shared from elsewhere.
+    pub name: Option<String>,
 }
 
 /// What was last done with a service instance.
@@ -275,7 +275,6 @@ fn complete(
     let space = included.spaces.get(space_guid);
     let space = space.ok_or_else(|| missing("its space"))?;
     let organization = included.organizations.get(&space.organization_guid);
-    let organization = organization.ok_or_else(|| missing("its organization"))?;
     Ok(ServiceInstance {
         name: instance.name,
         plan_name: plan.name.clone(),
@@ -286,7 +285,7 @@ fn complete(
         },
         organization: Organization {
             guid: space.organization_guid.clone(),
-            name: organization.clone(),
+            name: organization.cloned(),
         },
         last_operation: instance.last_operation.map(|operation| LastOperation {
             kind: operation.kind.unwrap_or_default(),

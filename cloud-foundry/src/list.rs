@@ -39,6 +39,7 @@ pub(crate) struct List<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Included {
     pub(crate) spaces: BTreeMap<String, IncludedSpace>,
+    /// Without those whose name the credentials may not learn.
     pub(crate) organizations: BTreeMap<String, String>,
 }
 
@@ -77,7 +78,13 @@ struct WireIncluded {
     #[serde(default)]
     spaces: Vec<WireSpace>,
     #[serde(default)]
-    organizations: Vec<Named>,
+    organizations: Vec<WireOrganization>,
+}
+
+#[derive(Deserialize)]
+struct WireOrganization {
+    guid: String,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -160,11 +167,11 @@ impl Query {
     }
 }
 
-/// `values` as one parameter. The API splits at commas and then decodes each value once more.
+/// `values` as one parameter, which the API splits at commas; those of a value are escaped once more.
 fn comma_separated(values: &[impl AsRef<str>]) -> String {
     let escaped = values
         .iter()
-        .map(|value| value.as_ref().replace('%', "%25").replace(',', "%2C"));
+        .map(|value| value.as_ref().replace(',', "%2C"));
     escaped.collect::<Vec<_>>().join(",")
 }
 
@@ -273,8 +280,10 @@ impl<T: Item> List<T> {
             self.included.spaces.insert(space.guid, included);
         }
         for organization in included.organizations {
-            let organizations = &mut self.included.organizations;
-            organizations.insert(organization.guid, organization.name);
+            if let Some(name) = organization.name {
+                let organizations = &mut self.included.organizations;
+                organizations.insert(organization.guid, name);
+            }
         }
         Ok(())
     }
@@ -313,7 +322,7 @@ mod tests {
     fn values_keep_their_commas() {
         let f = |values: &[&str], want: &str| assert_eq!(comma_separated(values), want);
         f(&["a", "b"], "a,b");
-        f(&["a,b", "50%"], "a%2Cb,50%25");
+        f(&["a,b", "50%"], "a%2Cb,50%");
     }
 
     #[test]
