@@ -8,6 +8,7 @@
 
 mod failures;
 mod login;
+mod mocked_cloud_foundry;
 mod pages;
 mod platform;
 mod tokens;
