@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use prom_model::secret::Secret;
 
 /// Longest encoded user and password that is looked at.
 const MAX_ENCODED: usize = 4096;
@@ -13,11 +14,12 @@ const MAX_ENCODED: usize = 4096;
 /// User and password as a client sent them.
 pub(super) struct Credentials {
     pub(super) user: String,
-    pub(super) password: String,
+    pub(super) password: Secret,
 }
 
 impl Credentials {
-    /// What `Authorization: Basic …` says, `None` where it is absent, given twice, too long or malformed.
+    /// What `Authorization: Basic …` says, `None` where it is absent, given twice, too long or malformed. Control
+    /// characters make it malformed (RFC 7617, section 2).
     pub(super) fn parse(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
@@ -29,10 +31,13 @@ impl Credentials {
         }
         let decoded = STANDARD.decode(encoded.trim_matches(' ')).ok()?;
         let decoded = String::from_utf8(decoded).ok()?;
+        if decoded.contains(|it: char| it.is_ascii_control()) {
+            return None;
+        }
         let (user, password) = decoded.split_once(':')?;
         Some(Self {
             user: user.to_owned(),
-            password: password.to_owned(),
+            password: password.into(),
         })
     }
 }
@@ -52,7 +57,7 @@ mod tests {
     fn parse(value: &[u8]) -> Option<(String, String)> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
-        Credentials::parse(&headers).map(|it| (it.user, it.password))
+        Credentials::parse(&headers).map(|it| (it.user, it.password.expose().to_owned()))
     }
 
     fn basic(text: &[u8]) -> Vec<u8> {
@@ -83,6 +88,9 @@ mod tests {
             b"Basic \xff\xfe".to_vec(),
             basic(b"no colon"),
             basic(b"\xff\xfe:x"),
+            basic(b"a\0:x"),
+            basic(b"a:x\n"),
+            b"Basic YTpi, Basic YTpi".to_vec(),
             basic(&[b'a'; MAX_ENCODED]),
         ] {
             assert_eq!(parse(&value), None, "{value:?}");

@@ -1,36 +1,66 @@
 //! Who asks: HTTP basic authentication, checked so that a scrape every few seconds costs nothing.
 //!
-//! [`Authenticator::authenticate`] turns the headers of a request into a [`Principal`]: who asks, and
-//! the [`Scope`] of what that one may see.
+//! [`Authenticator::authenticate`] turns a request into a [`Principal`]: who asks, and the [`Scope`] of what that one may
+//! see. Three parts know users, each replaceable while others ask; who is known to one isn't looked for in the next:
+//! 1. the accounts of the configuration, tenants and operators ([`Authenticator::set_accounts`]);
+//! 2. the users of the web configuration ([`Authenticator::set_web_users`]), who see everything;
+//! 3. a [`Login`] ([`Authenticator::set_login`]), which asks somebody else.
 //!
 //! A bcrypt check takes tens of milliseconds of processor time on purpose, so:
 //! - verdicts are kept, failures as well, in a cache whose key is a keyed hash over user, stored
 //!   hash and password; a changed password needs no invalidation, its old verdicts just never match again;
 //! - one check runs at a time, on the blocking pool, and only [`MAX_WAITING`] requests wait for their
-//!   turn: the next is refused with [`AuthError::Busy`];
-//! - an unknown user is checked against a decoy that costs what one of the known users costs.
+//!   turn. Addresses take turns, and those without failures come first: nobody waits for one who guesses;
+//! - an unknown user is checked against a decoy that costs what one of the known users costs. (Not where there is
+//!   a login, as names that are unknown here are sent there: how long it takes is its matter);
+//! - wrong passwords that had to be checked are counted by address, and by user at an address. Whoever has made too
+//!   many has passwords checked no more for a while, whether right or wrong: [`AuthError::TooManyFailures`]. A password
+//!   that was right when last checked passes all the same, and the same wrong one again is simply wrong.
+//!
+//! The address is the peer's, or what proxies say that stand in front: [`Authenticator::set_trusted_proxies`]. Behind
+//! a proxy that isn't counted there, all clients are one address, and one who guesses keeps others from
+//! giving passwords that were not checked before.
 
-mod cache;
+mod client;
 mod credentials;
+mod failures;
+mod keyed;
+mod login;
+mod metrics;
+mod passwords;
+mod queue;
+mod recent;
+mod throttle;
 mod users;
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
-use prom_model::secret::Secret;
-use ring::hmac;
-use tokio::sync::Semaphore;
+use tracing::warn;
 
-use self::cache::VerdictCache;
+use self::client::Client;
+pub use self::client::client_address;
 use self::credentials::Credentials;
+use self::failures::Failures;
+use self::keyed::Keyed;
+use self::login::{Decisions, Lockout};
+pub use self::login::{FRESH, GOES_ON, Login, LoginError, REFUSED};
+pub use self::metrics::AuthMetrics;
+use self::metrics::Authority;
+use self::passwords::{Passwords, Payer};
+pub use self::queue::MAX_WAITING;
+use self::throttle::Throttle;
 use self::users::Check;
 pub use self::users::{PasswordError, Users, UsersBuilder};
 use crate::tenant::Scope;
 
-/// How many requests may wait for the password check under way.
-pub const MAX_WAITING: usize = 64;
+/// What the `WWW-Authenticate` header says of every answer to a request without a [`Principal`]. RFC 7617 asks for
+/// a realm; the character set tells browsers how to send what isn't ASCII.
+pub const CHALLENGE: &str = r#"Basic realm="metrics", charset="UTF-8""#;
 
 /// Who sent a request; an extension of each request that was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,33 +106,69 @@ pub enum AuthError {
     /// Too many requests wait for their password to be checked.
     #[error("too many passwords wait to be checked")]
     Busy,
+    /// Too many passwords of this user or from this address were wrong, so that this one isn't looked at.
+    #[error("too many wrong passwords")]
+    TooManyFailures {
+        /// When one will be looked at again.
+        retry_after: Duration,
+    },
+    /// The login that knows this user, if anybody does, doesn't answer.
+    #[error("users can't be looked up")]
+    Unavailable {
+        /// When it makes sense to try again.
+        retry_after: Duration,
+    },
 }
 
 /// Checks users and passwords.
 ///
-/// The users may be replaced at any time; requests under way finish with those they started with.
+/// Each part of it may be replaced at any time; requests under way finish with what they started with.
 #[derive(Debug)]
 pub struct Authenticator {
-    users: ArcSwap<Users>,
-    /// Fresh in each process: neither cache keys nor comparisons mean anything outside.
-    key: hmac::Key,
-    cache: Arc<Mutex<VerdictCache>>,
-    turn: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    parts: ArcSwap<Parts>,
+    trusted_proxies: AtomicUsize,
+    keyed: Keyed,
+    passwords: Arc<Passwords>,
+    throttle: Arc<Throttle>,
+    lockout: Arc<Lockout>,
+    failures: Failures,
+    metrics: ArcSwap<AuthMetrics>,
+}
+
+/// Who knows users.
+#[derive(Debug, Clone, Default)]
+struct Parts {
+    accounts: Option<Arc<Users>>,
+    web_users: Arc<Users>,
+    login: Option<Arc<Decisions>>,
+    /// Whether a password was ever asked for.
+    required: bool,
+}
+
+impl Parts {
+    /// Whether a password is to be asked for, whatever was before.
+    fn ask(&self) -> bool {
+        self.accounts.is_some() || !self.web_users.is_empty() || self.login.is_some()
+    }
 }
 
 impl Authenticator {
-    /// Checks against `users`; without any, everybody is [`Principal::Anonymous`].
+    /// Checks against `users`, who are those of the web configuration; without any, everybody is
+    /// [`Principal::Anonymous`].
     #[must_use]
     pub fn new(users: Users) -> Self {
-        let key: [u8; 32] = rand::random();
-        Self {
-            users: ArcSwap::from_pointee(users),
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
-            cache: Arc::default(),
-            turn: Arc::new(Semaphore::new(1)),
-            waiting: AtomicUsize::new(0),
-        }
+        let auth = Self {
+            parts: ArcSwap::default(),
+            trusted_proxies: AtomicUsize::new(0),
+            keyed: Keyed::new(),
+            passwords: Arc::new(Passwords::new()),
+            throttle: Arc::default(),
+            lockout: Arc::default(),
+            failures: Failures::default(),
+            metrics: ArcSwap::default(),
+        };
+        auth.set_web_users(users);
+        auth
     }
 
     /// Lets everybody in.
@@ -111,174 +177,178 @@ impl Authenticator {
         Self::new(Users::default())
     }
 
-    /// Checks against `users` from now on.
-    pub fn replace(&self, users: Users) {
-        self.users.store(Arc::new(users));
+    /// Replaces the accounts of the configuration, `None` where it names neither tenants nor operators.
+    ///
+    /// With `Some`, even of nobody, a password is asked for. Once one was, by whichever part, that stays so until the
+    /// process ends: taking the last user away locks out, and never lets in.
+    pub fn set_accounts(&self, accounts: Option<Users>) {
+        let accounts = accounts.map(Arc::new);
+        self.change(|parts| parts.accounts.clone_from(&accounts));
+    }
+
+    /// Replaces the users of the web configuration.
+    pub fn set_web_users(&self, users: Users) {
+        let users = Arc::new(users);
+        self.change(|parts| parts.web_users = Arc::clone(&users));
+    }
+
+    /// Replaces the login. What it decided is kept where it is the same one.
+    pub fn set_login(&self, login: Option<Arc<dyn Login>>) {
+        let former = self.parts.load().login.clone();
+        let decisions = login.map(|login| match former {
+            Some(former) if former.is_of(&login) => former,
+            _ => Arc::new(Decisions::new(login, Arc::clone(&self.lockout))),
+        });
+        self.change(|parts| parts.login.clone_from(&decisions));
+    }
+
+    /// How many proxies stand in front, each of which adds its client's address to `X-Forwarded-For`. Zero at first.
+    pub fn set_trusted_proxies(&self, count: usize) {
+        self.trusted_proxies.store(count, Ordering::Relaxed);
+    }
+
+    /// Counts in `metrics` from now on.
+    pub fn count_in(&self, metrics: &AuthMetrics) {
+        self.metrics.store(Arc::new(metrics.clone()));
     }
 
     /// Whether requests without credentials are refused.
     #[must_use]
     pub fn is_required(&self) -> bool {
-        !self.users.load().is_empty()
+        self.parts.load().required
     }
 
-    /// Who sent a request with `headers`.
+    /// Whether they are because of the users of the web configuration alone.
+    pub(crate) fn is_required_by_web_users_alone(&self) -> bool {
+        let parts = self.parts.load();
+        let without = Parts {
+            web_users: Arc::default(),
+            ..Parts::clone(&parts)
+        };
+        !parts.web_users.is_empty() && !without.ask()
+    }
+
+    fn change(&self, change: impl Fn(&mut Parts)) {
+        self.parts.rcu(|parts| {
+            let mut parts = Parts::clone(parts);
+            change(&mut parts);
+            parts.required |= parts.ask();
+            parts
+        });
+        let parts = self.parts.load();
+        if parts.required && !parts.ask() {
+            warn!("no user is left, so nobody is let in until there are users again, or a restart");
+        }
+    }
+
+    /// Who sent a request with `headers` over a connection from `peer`.
     ///
     /// Costs a keyed hash where the same user and password were checked lately.
     ///
     /// # Errors
     /// As [`AuthError`] says.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
-        let users = self.users.load_full();
-        if users.is_empty() {
+    pub async fn authenticate(
+        &self,
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+    ) -> Result<Principal, AuthError> {
+        let parts = self.parts.load_full();
+        if !parts.required {
             return Ok(Principal::Anonymous);
         }
-        let credentials = Credentials::parse(headers).ok_or(AuthError::Unauthorized)?;
-        let (known, checks) = match users.find(&credentials.user) {
-            Some((name, account)) => (Some((name, account)), &*account.checks),
-            None => (None, users.decoy(self.tag(&[credentials.user.as_bytes()]))),
+        let metrics = self.metrics.load_full();
+        let Some(credentials) = Credentials::parse(headers) else {
+            let refused = Err(AuthError::Unauthorized);
+            metrics.request(Authority::Nobody, &refused);
+            return refused;
         };
-        let mut right = false;
-        for check in checks {
-            // Every check is made, so that the answer's time doesn't tell which one passed.
-            right |= self.passes(&credentials, check).await?;
+        let payer = Payer {
+            client: self.client(peer, headers),
+            user: self.keyed.tag(&[b"user", credentials.user.as_bytes()]),
+            throttle: Arc::clone(&self.throttle),
+            metrics,
+        };
+        let (authority, outcome) = self.ask(&parts, &credentials, &payer).await;
+        payer.metrics.request(authority, &outcome);
+        if let Err(error) = outcome {
+            self.failures.failed(payer.client, payer.user, error);
         }
-        match known {
-            Some((name, account)) if right => Ok(Principal::User {
-                name: Arc::clone(name),
-                scope: account.scope.clone(),
-            }),
-            _ => Err(AuthError::Unauthorized),
-        }
+        outcome
     }
 
-    async fn passes(&self, credentials: &Credentials, check: &Check) -> Result<bool, AuthError> {
-        let password = credentials.password.as_bytes();
-        match check {
-            Check::Plain(expected) => {
-                let expected = self.tag(&[expected.expose().as_bytes()]);
-                let given = message(&[password]);
-                Ok(hmac::verify(&self.key, &given, expected.as_ref()).is_ok())
-            }
-            // No password has this outcome, and finding that out costs what the others cost.
-            Check::Never => {
-                let other: [u8; 32] = rand::random();
-                let given = message(&[password]);
-                Ok(hmac::verify(&self.key, &given, &other).is_ok())
-            }
-            Check::Bcrypt(hash) => {
-                let parts = [
-                    credentials.user.as_bytes(),
-                    hash.expose().as_bytes(),
-                    password,
-                ];
-                let entry = digest(self.tag(&parts));
-                match self.remembered(&entry) {
-                    Some(verdict) => Ok(verdict),
-                    None => self.verify_bcrypt(entry, credentials, hash).await,
-                }
-            }
-        }
+    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
+        let proxies = self.trusted_proxies.load(Ordering::Relaxed);
+        peer.map_or(Client::Unknown, |peer| {
+            Client::of(client_address(peer, headers, proxies))
+        })
     }
 
-    async fn verify_bcrypt(
+    async fn ask(
         &self,
-        entry: [u8; 32],
+        parts: &Parts,
         credentials: &Credentials,
-        hash: &Secret,
-    ) -> Result<bool, AuthError> {
-        let permit = {
-            let _place = Place::take(&self.waiting).ok_or(AuthError::Busy)?;
-            Arc::clone(&self.turn)
-                .acquire_owned()
-                .await
-                .map_err(|_| AuthError::Busy)?
-        };
-        // The one before may have asked the same.
-        if let Some(verdict) = self.remembered(&entry) {
-            return Ok(verdict);
+        payer: &Payer,
+    ) -> (Authority, Result<Principal, AuthError>) {
+        let user = credentials.user.as_str();
+        let accounts = parts.accounts.as_deref().and_then(|users| users.find(user));
+        let known = accounts.map(|it| (Authority::Accounts, it));
+        let known = known.or_else(|| Some((Authority::WebConfig, parts.web_users.find(user)?)));
+        match (known, &parts.login) {
+            (Some((authority, (name, account))), _) => {
+                let passed = self
+                    .passwords
+                    .pass(credentials, &account.checks, &self.keyed, payer);
+                let principal = Principal::User {
+                    name: Arc::clone(name),
+                    scope: account.scope.clone(),
+                };
+                (authority, let_in(passed.await, principal))
+            }
+            (None, Some(login)) => {
+                let password = credentials.password.expose().as_bytes();
+                let entry = self.keyed.digest(&[user.as_bytes(), password]);
+                // Names that differ in case only are the same account for UAA, which counts its failures together.
+                let account = self
+                    .keyed
+                    .tag(&[b"account", user.trim().to_lowercase().as_bytes()]);
+                let decided = login.decide(credentials, entry, account, payer).await;
+                let principal = |scope| Principal::User {
+                    name: user.into(),
+                    scope,
+                };
+                (Authority::Login, decided.map(principal))
+            }
+            (None, None) => {
+                let decoy = parts.decoy(self.keyed.tag(&[b"decoy", user.as_bytes()]));
+                let passed = self
+                    .passwords
+                    .pass(credentials, decoy, &self.keyed, payer)
+                    .await;
+                // A decoy never passes.
+                (Authority::Unknown, passed.and(Err(AuthError::Unauthorized)))
+            }
         }
-        let password = credentials.password.clone();
-        let hash = hash.clone();
-        let cache = Arc::clone(&self.cache);
-        // The task owns the permit and keeps the verdict itself: a client that hangs up neither
-        // starts a second check beside this one nor makes its work be lost.
-        let check = tokio::task::spawn_blocking(move || {
-            let verdict = bcrypt::verify(password.as_bytes(), hash.expose()).unwrap_or(false);
-            cache
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(entry, verdict);
-            drop(permit);
-            verdict
-        });
-        check.await.map_err(|_| AuthError::Busy)
-    }
-
-    fn remembered(&self, entry: &[u8; 32]) -> Option<bool> {
-        self.cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(entry)
-    }
-
-    fn tag(&self, parts: &[&[u8]]) -> hmac::Tag {
-        hmac::sign(&self.key, &message(parts))
     }
 }
 
-/// The parts, each after its length: other parts never make the same message.
-fn message(parts: &[&[u8]]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
-    for part in parts {
-        message.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        message.extend_from_slice(part);
-    }
-    message
-}
-
-fn digest(tag: hmac::Tag) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(tag.as_ref());
-    digest
-}
-
-/// A place in the queue for the password check.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiting);
-        // Dropping `place` gives it back, also where there was none.
-        (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
+fn let_in(passed: Result<bool, AuthError>, principal: Principal) -> Result<Principal, AuthError> {
+    if passed? {
+        Ok(principal)
+    } else {
+        Err(AuthError::Unauthorized)
     }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_delimited() {
-        assert_ne!(message(&[b"ab", b"c"]), message(&[b"a", b"bc"]));
-        assert_ne!(message(&[b"ab"]), message(&[b"ab", b""]));
-    }
-
-    #[test]
-    fn places_are_bounded_and_given_back() {
-        let waiting = AtomicUsize::new(0);
-        let places: Vec<_> = (0..MAX_WAITING)
-            .filter_map(|_| Place::take(&waiting))
-            .collect();
-        assert_eq!(places.len(), MAX_WAITING);
-        assert!(Place::take(&waiting).is_none());
-        drop(places);
-        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+impl Parts {
+    /// Checks for an unknown user: always the same for the same `tag` of the name, and costing what those of
+    /// one of the users cost. So the time of a refusal tells no name.
+    fn decoy(&self, tag: [u8; 16]) -> &[Check] {
+        let accounts = self.accounts.as_deref().map_or(&[][..], Users::decoys);
+        let decoys = [accounts, self.web_users.decoys()];
+        let count = decoys.iter().map(|part| part.len()).sum::<usize>().max(1);
+        let at = u128::from_be_bytes(tag) % count as u128;
+        let at = usize::try_from(at).unwrap_or_default();
+        let mut decoys = decoys.into_iter().flatten();
+        decoys.nth(at).map_or(&[], Vec::as_slice)
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use prom_model::secret::Secret;
 use rand::RngExt as _;
-use ring::hmac;
 
 use crate::tenant::Scope;
 
@@ -65,6 +64,7 @@ pub(super) struct Account {
 pub(super) enum Check {
     Bcrypt(Secret),
     Plain(Secret),
+    /// No password passes, and finding that out costs what [`Check::Plain`] costs.
     Never,
 }
 
@@ -90,17 +90,9 @@ impl Users {
         self.accounts.get_key_value(name)
     }
 
-    /// Checks for an unknown user: always the same for the same `tag` of the name, and costing what those of
-    /// one of the users cost. So the time of a refusal tells no name.
-    pub(super) fn decoy(&self, tag: hmac::Tag) -> &[Check] {
-        let mut number = [0; 8];
-        number.copy_from_slice(&tag.as_ref()[..8]);
-        let count = self.decoys.len().max(1) as u64;
-        let at = u64::from_be_bytes(number) % count;
-        usize::try_from(at)
-            .ok()
-            .and_then(|at| self.decoys.get(at))
-            .map_or(&[], Vec::as_slice)
+    /// Checks for each of the users, that cost as much and never pass.
+    pub(super) fn decoys(&self) -> &[Vec<Check>] {
+        &self.decoys
     }
 }
 
@@ -168,6 +160,14 @@ impl UsersBuilder {
 }
 
 impl Check {
+    /// What is stored of the password.
+    pub(super) fn stored(&self) -> &str {
+        match self {
+            Self::Bcrypt(stored) | Self::Plain(stored) => stored.expose(),
+            Self::Never => "",
+        }
+    }
+
     /// A check that costs the same and never passes.
     fn decoy(&self) -> Self {
         match self {

@@ -1,10 +1,11 @@
 //! What every request passes through.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
@@ -15,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use tracing::{debug, error};
 
 use super::{Access, AppState, Provider, Route, plain};
-use crate::auth::{AuthError, Principal};
+use crate::auth::{AuthError, CHALLENGE, Principal};
 use crate::serve::Crowded;
 use crate::tenant::Scope;
 
@@ -33,7 +34,11 @@ pub(super) async fn authenticate(
     let principal = match access {
         Access::Open => Ok(Principal::Anonymous),
         Access::Users | Access::Operators if is_crowded => Err(AuthError::Busy),
-        Access::Users | Access::Operators => state.auth.authenticate(request.headers()).await,
+        Access::Users | Access::Operators => {
+            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+            let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+            state.auth.authenticate(peer, request.headers()).await
+        }
     };
     match principal {
         Ok(principal) if access == Access::Operators && *principal.scope() != Scope::Everything => {
@@ -47,19 +52,39 @@ pub(super) async fn authenticate(
             response.extensions_mut().insert(principal);
             response
         }
-        Err(AuthError::Busy) => {
-            let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
-            let soon = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, soon);
-            response
-        }
-        Err(AuthError::Unauthorized) => {
-            let mut response = plain(StatusCode::UNAUTHORIZED, "Unauthorized");
-            let scheme = HeaderValue::from_static("Basic");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-            response
-        }
+        Err(error) => refusal(error),
     }
+}
+
+/// What is answered to a request without a principal. Whatever the reason, it says how to give a password.
+fn refusal(error: AuthError) -> Response {
+    let (status, text, retry_after) = match error {
+        AuthError::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized", None),
+        AuthError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service Unavailable",
+            Some(Duration::from_secs(1)),
+        ),
+        AuthError::TooManyFailures { retry_after } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too Many Requests: too many wrong passwords",
+            Some(retry_after),
+        ),
+        AuthError::Unavailable { retry_after } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service Unavailable: users can't be looked up",
+            Some(retry_after),
+        ),
+    };
+    let mut response = plain(status, text);
+    let headers = response.headers_mut();
+    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+    if let Some(retry_after) = retry_after {
+        let seconds = retry_after.as_millis().div_ceil(1000).max(1);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// Answers 500 where a handler panics.

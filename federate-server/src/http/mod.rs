@@ -24,8 +24,9 @@ pub(crate) use self::turns::{Turns, WorkLost};
 ///
 /// Every answer passes through authentication (where the route asks for it), a debug log line, request metrics and
 /// the security headers; a handler that panics yields a 500. `headers` are added to every answer and
-/// override ours.
+/// override ours. What authentication counts is counted in the metrics of `state` from now on.
 pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
+    state.auth.count_in(&state.metrics.auth);
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(route.path, route.endpoint.handler());

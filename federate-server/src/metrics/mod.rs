@@ -21,6 +21,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::exposition::{Exposition, encode};
 pub use self::process::ProcessMetrics;
+use crate::auth::AuthMetrics;
 use crate::http::{AppState, BuildInfo, Endpoint, plain};
 
 /// All metrics of this crate; cheap to clone.
@@ -34,6 +35,8 @@ pub struct ServerMetrics {
     pub config: ReloadMetrics,
     /// Reading of the web configuration file, see [`crate::web_config`].
     pub web_config: ReloadMetrics,
+    /// Users and passwords.
+    pub auth: AuthMetrics,
 }
 
 impl ServerMetrics {
@@ -62,6 +65,9 @@ impl ServerMetrics {
             registry.sub_registry_with_prefix("web_config"),
             "web configuration",
         );
+        metrics
+            .auth
+            .register(registry.sub_registry_with_prefix("auth"));
         metrics
     }
 }

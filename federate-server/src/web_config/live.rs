@@ -48,7 +48,8 @@ pub enum ReloadError {
         /// Why.
         source: TlsError,
     },
-    /// It has users no more. A file that is half written looks like that, so it takes a restart.
+    /// It has users no more, and nobody else has any. A file that is half written looks like that, so it takes a
+    /// restart.
     #[error("{}: authentication can only be switched off by a restart", path.display())]
     NoUsers {
         /// The file.
@@ -102,7 +103,7 @@ impl LiveWebConfig {
         })
     }
 
-    /// Checks the users of the file, as it is now.
+    /// Checks the users of the file, as it is now; other parts of it are for the caller to set.
     #[must_use]
     pub fn authenticator(&self) -> Arc<Authenticator> {
         Arc::clone(&self.auth)
@@ -140,7 +141,7 @@ impl LiveWebConfig {
             Err(_) => self.metrics.failed(),
         }
         let loaded = loaded?;
-        self.auth.replace(loaded.users);
+        self.auth.set_web_users(loaded.users);
         self.active.store(Arc::new(loaded.active));
         info!(file = %self.path.display(), "web configuration reloaded");
         Ok(())
@@ -149,7 +150,7 @@ impl LiveWebConfig {
     fn load(&self, seen: &mut Files) -> Result<Loaded, ReloadError> {
         let path = || self.path.clone();
         let loaded = Loaded::read(&self.path, seen)?;
-        if loaded.users.is_empty() && self.auth.is_required() {
+        if loaded.users.is_empty() && self.auth.is_required_by_web_users_alone() {
             return Err(ReloadError::NoUsers { path: path() });
         }
         if loaded.active.tls.is_some() != self.is_tls() {

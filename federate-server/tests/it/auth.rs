@@ -1,11 +1,13 @@
+use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
+use std::net::{IpAddr, Ipv4Addr};
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use federate_server::auth::{AuthError, Authenticator, MAX_WAITING, Principal, Users};
+use federate_server::auth::{AuthError, Authenticator, CHALLENGE, MAX_WAITING, Principal, Users};
 use federate_server::tenant::Scope;
 use futures_util::FutureExt as _;
 use http::header::AUTHORIZATION;
@@ -18,6 +20,10 @@ fn basic(user: &str, password: &str) -> HeaderMap {
     let encoded = STANDARD.encode(format!("{user}:{password}"));
     let value = HeaderValue::try_from(format!("Basic {encoded}")).unwrap();
     HeaderMap::from_iter([(AUTHORIZATION, value)])
+}
+
+fn peer(number: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, number).into()
 }
 
 fn user(name: &str) -> Result<Principal, AuthError> {
@@ -35,10 +41,13 @@ async fn right_passwords_are_let_in_and_nothing_else() {
         .and_then(|it| it.bcrypt("rotating", &two))
         .and_then(|it| it.plain("env", "pläin:"));
     let auth = Authenticator::new(builder.unwrap().build());
-    // Twice, so that the second round is answered from the cache.
+    // Twice, so that the second round is answered from the cache. From many addresses, as one has few attempts.
+    let peers = Cell::new(0);
     for round in 1..=2 {
         let f = async |name: &str, password: &str, want| {
-            let got = auth.authenticate(&basic(name, password)).await;
+            peers.set(peers.get() + 1);
+            let peer = Some(peer(peers.get()));
+            let got = auth.authenticate(peer, &basic(name, password)).await;
             assert_eq!(got, want, "{name} {password}, round {round}");
         };
         f("rotating", "one", user("rotating")).await;
@@ -67,11 +76,11 @@ async fn right_passwords_are_let_in_and_nothing_else() {
 async fn without_users_everybody_is_anonymous() {
     let auth = Authenticator::open();
     assert_eq!(
-        auth.authenticate(&HeaderMap::new()).await,
+        auth.authenticate(None, &HeaderMap::new()).await,
         Ok(Principal::Anonymous)
     );
     assert_eq!(
-        auth.authenticate(&basic("a", "b")).await,
+        auth.authenticate(None, &basic("a", "b")).await,
         Ok(Principal::Anonymous)
     );
     assert!(!auth.is_required());
@@ -80,17 +89,17 @@ async fn without_users_everybody_is_anonymous() {
 #[tokio::test]
 async fn a_replaced_password_counts_at_once() {
     let auth = Authenticator::new(users(&[("a", "old")]));
-    assert_eq!(auth.authenticate(&basic("a", "old")).await, user("a"));
+    assert_eq!(auth.authenticate(None, &basic("a", "old")).await, user("a"));
     assert_eq!(
-        auth.authenticate(&basic("a", "new")).await,
+        auth.authenticate(None, &basic("a", "new")).await,
         Err(AuthError::Unauthorized)
     );
-    auth.replace(users(&[("a", "new")]));
+    auth.set_web_users(users(&[("a", "new")]));
     assert_eq!(
-        auth.authenticate(&basic("a", "old")).await,
+        auth.authenticate(None, &basic("a", "old")).await,
         Err(AuthError::Unauthorized)
     );
-    assert_eq!(auth.authenticate(&basic("a", "new")).await, user("a"));
+    assert_eq!(auth.authenticate(None, &basic("a", "new")).await, user("a"));
 }
 
 /// The parts of a cache key are delimited (CVE-2022-46146): a cached verdict on one pair says nothing of another
@@ -98,9 +107,9 @@ async fn a_replaced_password_counts_at_once() {
 #[tokio::test]
 async fn verdicts_are_not_shared_between_pairs() {
     let auth = Authenticator::new(users(&[("ab", "c"), ("a", "x")]));
-    assert_eq!(auth.authenticate(&basic("ab", "c")).await, user("ab"));
+    assert_eq!(auth.authenticate(None, &basic("ab", "c")).await, user("ab"));
     for (name, password) in [("a", "bc"), ("", "abc"), ("abc", "")] {
-        let got = auth.authenticate(&basic(name, password)).await;
+        let got = auth.authenticate(None, &basic(name, password)).await;
         assert_eq!(got, Err(AuthError::Unauthorized), "{name} {password}");
     }
 }
@@ -113,8 +122,8 @@ async fn checked_passwords_cost_no_check_any_more() {
         ("wrong", Err(AuthError::Unauthorized)),
     ] {
         let headers = basic("a", password);
-        assert_eq!(auth.authenticate(&headers).await, want);
-        assert_eq!(auth.authenticate(&headers).now_or_never(), Some(want));
+        assert_eq!(auth.authenticate(None, &headers).await, want);
+        assert_eq!(auth.authenticate(None, &headers).now_or_never(), Some(want));
     }
 }
 
@@ -123,13 +132,16 @@ async fn guessers_are_turned_away_and_known_users_are_not() {
     // At this cost no check is over before every guess has been made.
     let hash = bcrypt::hash("right", 11).unwrap();
     let auth = Authenticator::new(Users::builder().bcrypt("a", &hash).unwrap().build());
-    assert_eq!(auth.authenticate(&basic("a", "right")).await, user("a"));
+    assert_eq!(
+        auth.authenticate(None, &basic("a", "right")).await,
+        user("a")
+    );
     let headers: Vec<_> = (0..2 * MAX_WAITING)
         .map(|guess| basic("a", &guess.to_string()))
         .collect();
     let mut guesses: Vec<_> = headers
         .iter()
-        .map(|guess| Box::pin(auth.authenticate(guess)))
+        .map(|guess| Box::pin(auth.authenticate(None, guess)))
         .collect();
     let mut first = Vec::new();
     for guess in &mut guesses {
@@ -143,22 +155,24 @@ async fn guessers_are_turned_away_and_known_users_are_not() {
             .all(|it| *it == Poll::Ready(Err(AuthError::Busy)))
     );
     assert_eq!(
-        auth.authenticate(&basic("a", "right")).now_or_never(),
+        auth.authenticate(None, &basic("a", "right")).now_or_never(),
         Some(user("a"))
     );
     for guess in guesses.drain(..).take(3) {
         let verdict = timeout(Duration::from_secs(60), guess).await.unwrap();
         assert_eq!(verdict, Err(AuthError::Unauthorized));
     }
-    // Now that nobody waits, others are checked again.
-    let verdict = auth.authenticate(&basic("a", "another")).await;
+    // Others are checked.
+    let verdict = auth
+        .authenticate(Some(peer(1)), &basic("a", "another"))
+        .await;
     assert_eq!(verdict, Err(AuthError::Unauthorized));
 }
 
 #[tokio::test]
 async fn malformed_headers_are_unauthorized() {
     let state = state();
-    state.auth.replace(users(&[("a", "b")]));
+    state.auth.set_web_users(users(&[("a", "b")]));
     let app = app(state);
     let huge = format!(
         "Basic {}",
@@ -182,7 +196,7 @@ async fn malformed_headers_are_unauthorized() {
             .header(AUTHORIZATION, value.clone());
         let answer = send(&app, request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, 401, "{value:?}");
-        assert_eq!(answer.header("www-authenticate"), "Basic");
+        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
     }
     let request = Request::builder()
         .uri("/metrics")

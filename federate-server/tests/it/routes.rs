@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use federate_server::auth::CHALLENGE;
 use federate_server::http::{Access, AppState, ROUTES, router};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request};
@@ -56,7 +57,7 @@ async fn every_path_answers_to_its_methods_and_to_no_other() {
 #[tokio::test]
 async fn users_are_asked_for_wherever_the_table_says_so() {
     let state = ready();
-    state.auth.replace(users(&[("tenant", "right")]));
+    state.auth.set_web_users(users(&[("tenant", "right")]));
     let app = app(state);
     let unknown = [
         "/nope",
@@ -78,7 +79,7 @@ async fn users_are_asked_for_wherever_the_table_says_so() {
                 "{method} {path}: {}",
                 answer.status
             );
-            let challenge = if refused { "Basic" } else { "" };
+            let challenge = if refused { CHALLENGE } else { "" };
             assert_eq!(
                 answer.header("www-authenticate"),
                 challenge,
@@ -177,7 +178,7 @@ async fn configured_headers_are_on_every_answer() {
         ),
     ]);
     let state = state();
-    state.auth.replace(users(&[("tenant", "right")]));
+    state.auth.set_web_users(users(&[("tenant", "right")]));
     let app = router(state, Arc::new(move || Arc::clone(&headers)));
     for path in ["/", "/nope", "/-/healthy"] {
         let answer = get(&app, path).await;

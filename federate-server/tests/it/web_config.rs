@@ -209,7 +209,10 @@ async fn a_changed_file_is_used_and_a_broken_one_is_not() {
             !metrics.last_succeeded() && Arc::ptr_eq(&renewed, &tls()),
             "{text}"
         );
-        let got = live.authenticator().authenticate(&HeaderMap::new()).await;
+        let got = live
+            .authenticator()
+            .authenticate(None, &HeaderMap::new())
+            .await;
         assert_eq!(got, Err(AuthError::Unauthorized), "{text}");
         live.reload()
             .expect("what was reported isn't reported again");

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use federate_server::auth::CHALLENGE;
 use fixtures::{MockAiven, Service};
 use reqwest::Method;
 
@@ -268,7 +269,7 @@ async fn the_environment_is_a_configuration() {
         let answer = site.get("/federate", &[("match[]", "up")]).await;
         assert_eq!(
             (answer.status, answer.header("www-authenticate")),
-            (401, "Basic")
+            (401, CHALLENGE)
         );
     }
     for path in ["/-/healthy", "/-/ready"] {

@@ -1,0 +1,446 @@
+//! What a login decided, and when to ask it again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prom_model::matcher::Matcher;
+use prom_model::secret::Secret;
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, timeout};
+use tracing::{info, warn};
+
+use super::super::AuthError;
+use super::super::credentials::Credentials;
+use super::super::metrics::LoginOutcome;
+use super::super::passwords::Payer;
+use super::super::queue::FairQueue;
+use super::super::recent::Recent;
+use super::super::throttle::{Standing, UserTag};
+use super::lockout::{Allowed, Attempt, Lockout};
+use super::{GOES_ON, Login, LoginError, REFUSED};
+use crate::selector::Selector;
+use crate::tenant::{Scope, TargetFilter, Tenant};
+
+/// How long the login may take.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long one may wait for its turn.
+const TURN: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a renewal before it goes on with what was granted before. A scrape has ten seconds.
+const RENEWAL: Duration = Duration::from_secs(3);
+
+/// When a renewal that came to nothing is tried again.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// What is told to those who have to come again.
+const COME_AGAIN: Duration = Duration::from_secs(10);
+
+/// Logins under way at one time with passwords that nothing is known of; how many of them from one address. Those with
+/// passwords that were right before have as many, and wait for none of these.
+const LOGINS: usize = 8;
+const LOGINS_OF_ADDRESS: usize = 4;
+
+/// Grants and refusals that are remembered at least.
+const GRANTED: usize = 4096;
+const REMEMBERED_REFUSALS: usize = 1024;
+
+/// A keyed hash of user and password.
+pub(in super::super) type Entry = [u8; 32];
+
+/// A login, with what it decided lately.
+#[derive(Debug)]
+pub(in super::super) struct Decisions {
+    login: Arc<dyn Login>,
+    lockout: Arc<Lockout>,
+    state: Mutex<State>,
+    logins: Arc<FairQueue>,
+    renewals: Arc<FairQueue>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    granted: Recent<Entry, Grant, GRANTED>,
+    /// Until when a password isn't sent again.
+    refused: Recent<Entry, Instant, REMEMBERED_REFUSALS>,
+    under_way: HashMap<Entry, watch::Receiver<Option<Outcome>>>,
+    outage: Outage,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Outage {
+    #[default]
+    None,
+    Told,
+}
+
+#[derive(Debug)]
+struct Grant {
+    scope: Scope,
+    renew_at: Instant,
+    good_until: Instant,
+    /// How the last renewal went.
+    renewal: Renewal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    Done,
+    CameToNothing,
+}
+
+#[derive(Debug, Clone)]
+enum Outcome {
+    Granted(Scope),
+    Refused,
+    Locked(Duration),
+    TooManyFailures(Duration),
+    Busy,
+    Unavailable,
+}
+
+/// What a request is to do.
+enum Next {
+    Go(Scope),
+    /// Wait for the login that is under way.
+    Wait(watch::Receiver<Option<Outcome>>),
+    /// Wait so long, then go on.
+    WaitOrGo(watch::Receiver<Option<Outcome>>, Duration, Scope),
+}
+
+/// A login that is to be made.
+struct Order {
+    entry: Entry,
+    user: String,
+    password: Secret,
+    attempt: Attempt,
+    allowed: Allowed,
+    payer: Payer,
+}
+
+impl Decisions {
+    pub(in super::super) fn new(login: Arc<dyn Login>, lockout: Arc<Lockout>) -> Self {
+        Self {
+            login,
+            lockout,
+            state: Mutex::default(),
+            logins: FairQueue::new(LOGINS, LOGINS_OF_ADDRESS),
+            renewals: FairQueue::new(LOGINS, LOGINS),
+        }
+    }
+
+    pub(in super::super) fn is_of(&self, login: &Arc<dyn Login>) -> bool {
+        Arc::ptr_eq(&self.login, login)
+    }
+
+    /// What the user may see. `account` tells users apart as the login does, `entry` passwords as well.
+    ///
+    /// # Errors
+    /// As [`AuthError`] says.
+    pub(in super::super) async fn decide(
+        self: &Arc<Self>,
+        credentials: &Credentials,
+        entry: Entry,
+        account: UserTag,
+        payer: &Payer,
+    ) -> Result<Scope, AuthError> {
+        match self.next(credentials, entry, account, payer)? {
+            Next::Go(scope) => Ok(scope),
+            Next::Wait(outcome) => outcome_of(outcome).await.into_scope(None),
+            Next::WaitOrGo(outcome, patience, scope) => {
+                match timeout(patience, outcome_of(outcome)).await {
+                    Ok(outcome) => outcome.into_scope(Some(scope)),
+                    Err(_) => Ok(scope),
+                }
+            }
+        }
+    }
+
+    fn next(
+        self: &Arc<Self>,
+        credentials: &Credentials,
+        entry: Entry,
+        account: UserTag,
+        payer: &Payer,
+    ) -> Result<Next, AuthError> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let state = &mut *state;
+        let begin = |state: &mut State, attempt, allowed| {
+            let order = Order {
+                entry,
+                user: credentials.user.clone(),
+                password: credentials.password.clone(),
+                attempt,
+                allowed,
+                payer: payer.clone(),
+            };
+            self.begin(state, order)
+        };
+        let under_way = state.under_way.get(&entry).cloned();
+        if let Some(grant) = state.granted.get(&entry) {
+            let usable = (now < grant.good_until).then(|| grant.scope.clone());
+            if now < grant.renew_at {
+                let retry_after = grant.renew_at - now;
+                let unavailable = AuthError::Unavailable { retry_after };
+                return usable.map(Next::Go).ok_or(unavailable);
+            }
+            let patience = match grant.renewal {
+                Renewal::Done => RENEWAL,
+                Renewal::CameToNothing => Duration::ZERO,
+            };
+            let outcome = match under_way {
+                Some(outcome) => outcome,
+                None => match self.lockout.allow(account, Attempt::Renewed) {
+                    Ok(allowed) => begin(state, Attempt::Renewed, allowed),
+                    Err(retry_after) => {
+                        let unavailable = AuthError::Unavailable { retry_after };
+                        return usable.map(Next::Go).ok_or(unavailable);
+                    }
+                },
+            };
+            return Ok(match usable {
+                Some(scope) => Next::WaitOrGo(outcome, patience, scope),
+                None => Next::Wait(outcome),
+            });
+        }
+        if let Some(outcome) = under_way {
+            return Ok(Next::Wait(outcome));
+        }
+        let attempt = match state.refused.get(&entry) {
+            Some(until) if now < *until => return Err(AuthError::Unauthorized),
+            Some(_) => Attempt::Repeated,
+            None => {
+                payer.admit()?;
+                Attempt::New(payer.client)
+            }
+        };
+        match (self.lockout.allow(account, attempt), attempt) {
+            (Ok(allowed), _) => Ok(Next::Wait(begin(state, attempt, allowed))),
+            (Err(_), Attempt::Repeated) => Err(AuthError::Unauthorized),
+            (Err(retry_after), _) => Err(AuthError::TooManyFailures { retry_after }),
+        }
+    }
+
+    /// Begins a login, which goes on to its end whoever waits for it.
+    fn begin(
+        self: &Arc<Self>,
+        state: &mut State,
+        order: Order,
+    ) -> watch::Receiver<Option<Outcome>> {
+        let (sender, receiver) = watch::channel(None);
+        state.under_way.insert(order.entry, receiver.clone());
+        let under_way = UnderWay {
+            decisions: Arc::clone(self),
+            entry: order.entry,
+        };
+        let decisions = Arc::clone(self);
+        tokio::spawn(async move {
+            let under_way = under_way;
+            let outcome = decisions.ask(order).await;
+            sender.send_replace(Some(outcome));
+            drop(under_way);
+        });
+        receiver
+    }
+
+    async fn ask(&self, order: Order) -> Outcome {
+        let (queue, standing) = match order.attempt {
+            Attempt::Renewed => (&self.renewals, Ok(Standing::Clean)),
+            Attempt::Repeated => (&self.logins, Ok(Standing::Failing)),
+            Attempt::New(_) => (&self.logins, order.payer.admit()),
+        };
+        let standing = match standing {
+            Ok(standing) => standing,
+            Err(error) => return error.into(),
+        };
+        let turn = timeout(TURN, queue.turn(order.payer.client, standing)).await;
+        let Ok(Ok(_turn)) = turn else {
+            self.postpone(&order.entry, RETRY);
+            return Outcome::Busy;
+        };
+        if let (Attempt::New(_), Err(error)) = (order.attempt, order.payer.admit()) {
+            return error.into();
+        }
+        let login = self.login.login(&order.user, &order.password);
+        let result = match timeout(DEADLINE, login).await {
+            Ok(result) => result,
+            Err(_) => {
+                let reason = format!("no answer within {} s", DEADLINE.as_secs());
+                Err(LoginError::Unavailable(reason.into()))
+            }
+        };
+        self.record(order, result)
+    }
+
+    fn record(&self, order: Order, result: Result<Tenant, LoginError>) -> Outcome {
+        let Order {
+            entry,
+            attempt,
+            allowed,
+            payer,
+            ..
+        } = order;
+        let now = Instant::now();
+        let outcome = match &result {
+            Ok(_) => LoginOutcome::Granted,
+            Err(LoginError::Refused) => LoginOutcome::Refused,
+            Err(LoginError::TooManyAttempts { .. }) => LoginOutcome::TooManyAttempts,
+            Err(LoginError::Unavailable(_)) => LoginOutcome::Unavailable,
+        };
+        payer.metrics.login(outcome);
+        match result {
+            Ok(tenant) => {
+                allowed.succeeded();
+                let fresh = self.login.fresh();
+                let mut state = self.state();
+                state.answered();
+                state.refused.remove(&entry);
+                let former = state.granted.get(&entry).map(|grant| grant.scope.clone());
+                let former =
+                    former.filter(|scope| scope.tenant().is_some_and(|it| is_same(it, &tenant)));
+                let scope = former.unwrap_or_else(|| Scope::of(tenant));
+                let grant = Grant {
+                    scope: scope.clone(),
+                    renew_at: now + fresh,
+                    good_until: now + fresh.max(GOES_ON),
+                    renewal: Renewal::Done,
+                };
+                state.granted.insert(entry, grant);
+                Outcome::Granted(scope)
+            }
+            Err(LoginError::Refused) => {
+                allowed.failed();
+                if let Attempt::New(_) = attempt {
+                    payer.throttle.failed(payer.client, payer.user, 1);
+                }
+                let mut state = self.state();
+                state.answered();
+                state.granted.remove(&entry);
+                state.refused.insert(entry, now + REFUSED);
+                Outcome::Refused
+            }
+            Err(LoginError::TooManyAttempts { retry_after }) => {
+                let locked = allowed.locked(retry_after);
+                self.postpone(&entry, locked);
+                Outcome::Locked(locked)
+            }
+            Err(LoginError::Unavailable(error)) => {
+                self.postpone(&entry, RETRY);
+                self.state().unavailable(&*error);
+                Outcome::Unavailable
+            }
+        }
+    }
+
+    /// Renews what was granted later: it was tried in vain.
+    fn postpone(&self, entry: &Entry, wait: Duration) {
+        if let Some(grant) = self.state().granted.get(entry) {
+            grant.renew_at = Instant::now() + wait;
+            grant.renewal = Renewal::CameToNothing;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn answered(&mut self) {
+        if self.outage == Outage::Told {
+            self.outage = Outage::None;
+            info!("the login is available again");
+        }
+    }
+
+    fn unavailable(&mut self, error: &(dyn std::error::Error + 'static)) {
+        if self.outage == Outage::None {
+            self.outage = Outage::Told;
+            let reason = error.source().map(ToString::to_string);
+            warn!(%error, reason, "the login is unavailable, users go on for an hour with what they were granted");
+        }
+    }
+}
+
+/// A login under way, also where it panics.
+#[derive(Debug)]
+struct UnderWay {
+    decisions: Arc<Decisions>,
+    entry: Entry,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.decisions.state().under_way.remove(&self.entry);
+    }
+}
+
+async fn outcome_of(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
+    let outcome = outcome.wait_for(Option::is_some).await;
+    let outcome = outcome.ok().and_then(|outcome| outcome.clone());
+    outcome.unwrap_or(Outcome::Unavailable)
+}
+
+impl Outcome {
+    /// What this lets a request see that may go on with `old`.
+    fn into_scope(self, old: Option<Scope>) -> Result<Scope, AuthError> {
+        let error = match self {
+            Self::Granted(scope) => return Ok(scope),
+            Self::Refused => return Err(AuthError::Unauthorized),
+            Self::Locked(retry_after) | Self::TooManyFailures(retry_after) => {
+                AuthError::TooManyFailures { retry_after }
+            }
+            Self::Busy => AuthError::Busy,
+            Self::Unavailable => AuthError::Unavailable {
+                retry_after: COME_AGAIN,
+            },
+        };
+        old.ok_or(error)
+    }
+}
+
+impl From<AuthError> for Outcome {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthorized => Self::Refused,
+            AuthError::Busy => Self::Busy,
+            AuthError::TooManyFailures { retry_after } => Self::TooManyFailures(retry_after),
+            AuthError::Unavailable { .. } => Self::Unavailable,
+        }
+    }
+}
+
+/// Whether both see the same under the same limits.
+fn is_same(one: &Tenant, other: &Tenant) -> bool {
+    let targets = match (&one.targets, &other.targets) {
+        (TargetFilter::Selectors(one), TargetFilter::Selectors(other)) => are_same(one, other),
+        (
+            TargetFilter::Values { name, values },
+            TargetFilter::Values {
+                name: other_name,
+                values: other_values,
+            },
+        ) => name == other_name && values == other_values,
+        _ => false,
+    };
+    targets
+        && one.name == other.name
+        && one.limits == other.limits
+        && are_same(&one.metrics, &other.metrics)
+}
+
+fn are_same(one: &[Selector], other: &[Selector]) -> bool {
+    let parts = |matcher: &Matcher| {
+        (
+            matcher.name().to_owned(),
+            matcher.op(),
+            matcher.value().to_owned(),
+        )
+    };
+    let parts = |selectors: &[Selector]| -> Vec<Vec<_>> {
+        let matchers = selectors.iter().map(Selector::matchers);
+        matchers.map(|it| it.iter().map(parts).collect()).collect()
+    };
+    parts(one) == parts(other)
+}

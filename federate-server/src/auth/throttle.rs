@@ -1,0 +1,156 @@
+//! What failures cost whoever makes them.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::{Duration, Instant};
+
+use super::client::Client;
+use super::recent::Recent;
+
+/// Wrong passwords that are checked of one address at once, and how long it takes until it has one more.
+///
+/// At 70 ms of processor time each, an address gets half a second at first and half a percent of a core from then on.
+const ADDRESS: Rate = Rate::new(5, Duration::from_secs(12));
+
+/// The same for one user at one address. Less than an address has: guessing at one user leaves something to
+/// the others who come from there, as all do that come through one proxy.
+const USER: Rate = Rate::new(3, Duration::from_secs(60));
+
+/// Addresses, and users at addresses, that are remembered at least. Who has more of them has enough attempts anyway.
+const REMEMBERED: usize = 8192;
+
+/// A user's name as a keyed hash, so that its length costs nothing.
+pub(super) type UserTag = [u8; 16];
+
+/// Counts wrong passwords that had to be checked, by address and by user at an address.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    spent: Mutex<Spent>,
+}
+
+#[derive(Debug, Default)]
+struct Spent {
+    addresses: Recent<Client, Bucket, REMEMBERED>,
+    users: Recent<(Client, UserTag), Bucket, REMEMBERED>,
+}
+
+/// How an address has behaved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Without failures that count.
+    Clean,
+    /// With some.
+    Failing,
+}
+
+impl Throttle {
+    /// Whether another password of this user may be checked.
+    ///
+    /// # Errors
+    /// How long to wait, where not.
+    pub(super) fn admit(&self, client: Client, user: UserTag) -> Result<Standing, Duration> {
+        let now = Instant::now();
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = spent.addresses.get(&client).copied();
+        let user = spent.users.get(&(client, user)).copied();
+        let wait =
+            |bucket: Option<Bucket>, rate| bucket.map_or(Duration::ZERO, |it| it.wait(rate, now));
+        let wait = wait(address, ADDRESS).max(wait(user, USER));
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        let is_full = |bucket: Option<Bucket>| bucket.is_none_or(|it| it.full_at <= now);
+        Ok(if is_full(address) && is_full(user) {
+            Standing::Clean
+        } else {
+            Standing::Failing
+        })
+    }
+
+    /// Counts `checks` that were made of a wrong password. It may be more than there was left, which is owed then.
+    pub(super) fn failed(&self, client: Client, user: UserTag, checks: u32) {
+        let now = Instant::now();
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = || Bucket { full_at: now };
+        let address = spent.addresses.get_or_insert_with(client, full);
+        address.take(ADDRESS, checks, now);
+        let user = spent.users.get_or_insert_with((client, user), full);
+        user.take(USER, checks, now);
+    }
+}
+
+/// How many at once, and how long until there is one more.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+impl Rate {
+    const fn new(burst: u32, every: Duration) -> Self {
+        Self { burst, every }
+    }
+}
+
+/// A token bucket, told by the time at which it will be full again.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    full_at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, rate: Rate, tokens: u32, now: Instant) {
+        self.full_at = self.full_at.max(now) + rate.every * tokens;
+    }
+
+    /// Until there is a token.
+    fn wait(self, rate: Rate, now: Instant) -> Duration {
+        let missing = self.full_at.saturating_duration_since(now);
+        missing.saturating_sub(rate.every * (rate.burst - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn client(number: u8) -> Client {
+        Client::of(Ipv4Addr::new(192, 0, 2, number).into())
+    }
+
+    fn user(number: u32) -> UserTag {
+        let mut tag = [0; 16];
+        tag[..4].copy_from_slice(&number.to_be_bytes());
+        tag
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_and_an_address_have_so_many() {
+        let throttle = Throttle::default();
+        for count in 0..3 {
+            assert!(throttle.admit(client(1), user(1)).is_ok(), "{count}");
+            throttle.failed(client(1), user(1), 1);
+        }
+        let minute = Duration::from_secs(60);
+        assert_eq!(throttle.admit(client(1), user(1)), Err(minute));
+        for count in 0..2 {
+            assert_eq!(
+                throttle.admit(client(1), user(2 + count)),
+                Ok(Standing::Failing)
+            );
+            throttle.failed(client(1), user(2 + count), 1);
+        }
+        let wait = Duration::from_secs(12);
+        assert_eq!(throttle.admit(client(1), user(9)), Err(wait));
+        assert_eq!(throttle.admit(client(2), user(1)), Ok(Standing::Clean));
+
+        tokio::time::advance(wait).await;
+        assert_eq!(throttle.admit(client(1), user(9)), Ok(Standing::Failing));
+        throttle.failed(client(1), user(9), 3);
+        assert_eq!(throttle.admit(client(1), user(8)), Err(3 * wait));
+        tokio::time::advance(4 * minute).await;
+        assert_eq!(throttle.admit(client(1), user(1)), Ok(Standing::Clean));
+    }
+}
