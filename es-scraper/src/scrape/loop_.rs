@@ -22,6 +22,13 @@ use crate::target::Target;
 /// timestamp of the tick, since equal distances compress well at the receiver.
 const TICK_TOLERANCE: Duration = Duration::from_millis(2);
 
+/// How many moments of an interval there are at which scrapes begin, and the longest time between two of them.
+///
+/// What a scrape does is little beside what it costs to wake up for it, with caches that hold something else. Targets
+/// that begin at one moment share that.
+const SLOTS: u32 = 64;
+const LONGEST_SLOT: Duration = Duration::from_secs(1);
+
 /// Tells the time of day.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The time now.
@@ -291,7 +298,7 @@ impl ScrapeLoop {
     }
 }
 
-/// Time from `now` until the first scrape, in `0..interval`: the same moment of each interval for
+/// Time from `now` until the first scrape, in `0..interval`: the same one of an interval's moments for
 /// the same `spread`, counted from the Unix epoch, however often the process starts.
 fn offset(interval: Duration, spread: u64, now: SystemTime) -> Duration {
     let interval_ns = interval.as_nanos().max(1);
@@ -299,7 +306,9 @@ fn offset(interval: Duration, spread: u64, now: SystemTime) -> Duration {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .as_nanos();
+    let slot_ns = (interval / SLOTS).min(LONGEST_SLOT).as_nanos().max(1);
     let offset_ns = u128::from(spread) % interval_ns;
+    let offset_ns = offset_ns - offset_ns % slot_ns;
     let wait_ns = (offset_ns + interval_ns - now_ns % interval_ns) % interval_ns;
     Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(u64::MAX))
 }
@@ -349,6 +358,8 @@ fn unix_ms(time: SystemTime) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -356,11 +367,13 @@ mod tests {
         let interval = Duration::from_secs(30);
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_012_345);
         let mut tenths = [0; 10];
+        let mut moments = BTreeSet::new();
         for target in 0..10_000_u64 {
             let spread = target.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let first = offset(interval, spread, now);
             assert!(first < interval);
             tenths[(first.as_millis() / 3000) as usize] += 1;
+            moments.insert(first);
             // Started again later, it is scraped at the same moment of the interval.
             let later = Duration::from_millis(7_777);
             let again = later + offset(interval, spread, now + later);
@@ -372,6 +385,7 @@ mod tests {
             tenths.iter().all(|count| (800..1200).contains(count)),
             "{tenths:?}"
         );
+        assert_eq!(moments.len(), 64);
     }
 
     #[test]
