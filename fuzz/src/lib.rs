@@ -31,3 +31,13 @@ pub fn check_parser(body: &[u8], format: Format) {
         }
     }
 }
+
+/// `response` is read the same however the network cuts it; each piece is as long as `lengths` say in turn.
+pub fn check_response(response: &[u8], lengths: &[u8]) {
+    let mut end = 0;
+    let cuts = lengths.iter().map(|length| {
+        end += usize::from(*length);
+        end
+    });
+    es_scraper::scrape::check_response(response, cuts);
+}

@@ -1,12 +1,21 @@
 //! Buffers for bodies, shared by all targets.
 
 use std::fmt;
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::error::ScrapeError;
 
 /// Idle buffers that were larger give their memory back.
 const KEPT_CAPACITY: usize = 1 << 20;
+/// Room in which something is first received: for all that a usual target answers.
+const FIRST_CAPACITY: usize = 32 * 1024;
 
 /// Buffers that no scrape holds now.
 ///
@@ -28,13 +37,13 @@ impl Buffers {
         })
     }
 
-    fn take(&self) -> Vec<u8> {
+    pub(super) fn take(&self) -> Vec<u8> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.pop().unwrap_or_default()
     }
 
-    fn put(&self, mut bytes: Vec<u8>) {
-        if bytes.capacity() > KEPT_CAPACITY {
+    pub(super) fn put(&self, mut bytes: Vec<u8>) {
+        if !(1..=KEPT_CAPACITY).contains(&bytes.capacity()) {
             return;
         }
         bytes.clear();
@@ -51,11 +60,37 @@ impl fmt::Debug for Buffers {
     }
 }
 
+/// Appends to `received` what `stream` has, so that it holds no more than `most` bytes. Whoever has to wait for the
+/// first ones holds no buffer meanwhile.
+pub(super) fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+    buffers: &Buffers,
+    received: &mut Vec<u8>,
+    most: usize,
+) -> Poll<io::Result<usize>> {
+    if received.capacity() == 0 {
+        *received = buffers.take();
+        received.reserve_exact(FIRST_CAPACITY);
+    } else if received.len() == received.capacity() {
+        let len = received.len();
+        let doubled = len.saturating_mul(2).min(most).max(len + 1);
+        received.reserve_exact(doubled - len);
+    }
+    let polled = pin!(stream.read_buf(received)).poll(context);
+    if received.is_empty() {
+        buffers.put(std::mem::take(received));
+    }
+    polled
+}
+
 /// The body of one response as it was received, in a buffer that goes back when this is dropped.
 #[derive(Debug)]
 pub struct Body {
     buffers: Arc<Buffers>,
-    bytes: Vec<u8>,
+    /// The body, and around it what else was received with it.
+    received: Vec<u8>,
+    body: Range<usize>,
 }
 
 impl Body {
@@ -64,14 +99,15 @@ impl Body {
     pub const fn new(buffers: Arc<Buffers>) -> Self {
         Self {
             buffers,
-            bytes: Vec::new(),
+            received: Vec::new(),
+            body: 0..0,
         }
     }
 
     /// What has been received.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.received.get(self.body.clone()).unwrap_or_default()
     }
 
     /// Appends `bytes`. Grows to no more than `limit` bytes.
@@ -79,33 +115,70 @@ impl Body {
     /// # Errors
     /// [`ScrapeError::BodyTooLarge`] where the body would be larger than `limit`; nothing was appended.
     pub fn push(&mut self, bytes: &[u8], limit: usize) -> Result<(), ScrapeError> {
-        let held = self.bytes.len();
-        if bytes.len() > limit.saturating_sub(held) {
+        if bytes.len() > limit.saturating_sub(self.body.len()) {
             return Err(ScrapeError::BodyTooLarge);
         }
-        if self.bytes.capacity() == 0 && !bytes.is_empty() {
-            self.bytes = self.buffers.take();
+        if self.received.capacity() == 0 && !bytes.is_empty() {
+            self.received = self.buffers.take();
         }
+        self.received.truncate(self.body.end);
+        let held = self.received.len();
         let needed = held + bytes.len();
-        if needed > self.bytes.capacity() {
-            let doubled = self.bytes.capacity().saturating_mul(2).min(limit);
-            self.bytes.reserve_exact(doubled.max(needed) - held);
+        if needed > self.received.capacity() {
+            let most = limit.saturating_add(self.body.start);
+            let doubled = self.received.capacity().saturating_mul(2).min(most);
+            self.received.reserve_exact(doubled.max(needed) - held);
         }
-        self.bytes.extend_from_slice(bytes);
+        self.received.extend_from_slice(bytes);
+        self.body.end = needed;
         Ok(())
     }
 
-    /// Forgets what has been received.
+    /// Forgets what has been received, and holds no memory any more.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.body = 0..0;
+        self.buffers.put(std::mem::take(&mut self.received));
+    }
+
+    /// Forgets what has been received, and takes memory to put something else in.
+    pub(super) fn restart(&mut self) -> &mut Vec<u8> {
+        self.clear();
+        self.received = self.buffers.take();
+        &mut self.received
+    }
+
+    /// Where its memory comes from.
+    pub(super) const fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
+    }
+
+    /// All that was received, the body and what is around it, to put the body together in.
+    pub(super) const fn received(&mut self) -> &mut Vec<u8> {
+        &mut self.received
+    }
+
+    /// Says where the body is in what was received.
+    pub(super) fn set_body(&mut self, body: Range<usize>) {
+        self.body = body;
+    }
+
+    /// Receives what `stream` has next, so that no more than `most` bytes are held in all. Returns how many it was, 0
+    /// at the end of the stream.
+    pub(super) async fn receive(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        most: usize,
+    ) -> io::Result<usize> {
+        let Self {
+            buffers, received, ..
+        } = self;
+        poll_fn(|context| receive(stream, context, buffers, received, most)).await
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if self.bytes.capacity() > 0 {
-            self.buffers.put(std::mem::take(&mut self.bytes));
-        }
+        self.clear();
     }
 }
 
@@ -120,7 +193,7 @@ mod tests {
         for _ in 0..100 {
             body.push(&[b'x'; 10], 1000).unwrap();
         }
-        assert!(body.bytes.capacity() <= 1000);
+        assert!(body.received.capacity() <= 1000);
         assert!(matches!(
             body.push(b"x", 1000),
             Err(ScrapeError::BodyTooLarge)

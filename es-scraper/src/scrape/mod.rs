@@ -1,7 +1,7 @@
 //! Scraping: a loop for each target, which fetches its exposition and writes it into the sink.
 //!
 //! - [`Scraper`] holds all jobs; a pool for each keeps a loop running for each of its targets.
-//! - A loop scrapes at fixed distances, at a moment of the interval that is the target's own, over a
+//! - A loop scrapes at fixed distances, at a moment of the interval that it shares with few others, over a
 //!   connection that is the target's own ([`HttpTransport`]).
 //!   One that panics costs its target a scrape, and starts anew.
 //! - What a body holds goes by the rules of its job ([`SampleRules`]) into the sink. A scrape
@@ -33,6 +33,8 @@ mod writer;
 
 pub use append::Counts;
 pub use buffer::{Body, Buffers};
+#[doc(hidden)]
+pub use client::check_response;
 pub use client::{
     Answer, Compression, Encoding, HttpSettings, HttpTransport, Scrape, TlsSettings, Transport,
 };

@@ -204,6 +204,36 @@ async fn a_scrape_is_not_repeated_on_a_new_connection() {
 }
 
 #[tokio::test]
+async fn a_scrape_is_repeated_where_a_kept_connection_ends_without_an_answer() {
+    let server = Server::start(&[&[OK, ""], &[OK, "HTTP/1.1 200 OK\r\n"], &[OK]]).await;
+    let mut client = Client::new(&server.address, "http", &HttpSettings::default());
+    client.scrape().await.unwrap();
+    client.scrape().await.unwrap();
+    assert_eq!(server.connections(), [1, 1, 2]);
+    // An answer that has begun may be of anything.
+    assert_eq!(client.error().await, "unexpected EOF");
+    client.scrape().await.unwrap();
+    assert_eq!(server.connections(), [1, 1, 2, 2, 3]);
+}
+
+#[tokio::test]
+async fn bytes_behind_an_answer_cost_the_connection() {
+    const MORE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na 1\nHTTP/1.1 200 OK\r\n\r\n";
+    const CHUNKS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                          2\r\na \r\n2;x\r\n2\n\r\n0\r\nA: b\r\n\r\n";
+    const CLOSE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 3\n";
+    let server = Server::start(&[&[MORE, ""], &[CHUNKS, CLOSE, ""], &[OK]]).await;
+    let mut client = Client::new(&server.address, "http", &HttpSettings::default());
+    let mut texts = Vec::new();
+    for _ in 0..4 {
+        client.scrape().await.unwrap();
+        texts.push(client.text().to_owned());
+    }
+    assert_eq!(texts, ["a 1\n", "a 2\n", "a 3\n", "a 1\n"]);
+    assert_eq!(server.connections(), [1, 2, 2, 3]);
+}
+
+#[tokio::test]
 async fn an_answer_cut_short_by_the_caller_is_not_taken_for_the_next_one() {
     const SLOW: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nold ";
     let server = Server::start(&[&[SLOW, ""], &[OK]]).await;

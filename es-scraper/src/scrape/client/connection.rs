@@ -1,35 +1,22 @@
 //! One HTTP/1.1 connection, driven by the task that uses it.
 
-use std::error::Error;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body as _;
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use futures_util::future::poll_immediate;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::request::Request;
+use super::response::{BodyReader, Finished, Head, HeadReader, Input, MAX_HEAD, ResponseError};
+use super::stream::{Ciphertext, Stream};
+use crate::scrape::buffer::{Body, Buffers};
 use crate::scrape::error::{ScrapeError, io_reason};
-
-/// Size of a connection's read buffer: each idle connection keeps its own, so a small one; it also bounds the head
-/// of an answer.
-const READ_BUFFER: usize = 16 * 1024;
-/// Header fields an answer may have.
-const MAX_HEADERS: usize = 100;
-
-type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+use crate::target::Endpoint;
 
 /// Whom a TLS connection must lead to.
 #[derive(Clone)]
@@ -51,97 +38,152 @@ impl fmt::Debug for TlsPeer {
     }
 }
 
-/// Where a connection leads to.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Peer {
-    pub(super) host: Box<str>,
-    pub(super) port: u16,
-    pub(super) tls: Option<TlsPeer>,
-}
-
 /// An established connection. Dropping it closes it.
 ///
-/// Nothing happens on it while nobody waits for an answer: no task of its own runs.
+/// Nothing happens on it while nobody waits for an answer: no task of its own runs, and no memory is held.
+#[derive(Debug)]
 pub(super) struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
-    driver: Option<Driver>,
-    peer: Peer,
+    stream: Stream,
+    host: Box<str>,
+    port: u16,
+    tls: Option<TlsPeer>,
+}
+
+/// Why there is no answer to a request.
+#[derive(Debug)]
+pub(super) enum AskError {
+    /// Nothing came back; `None` where the server closed the connection.
+    Unanswered(Option<io::Error>),
+    /// An answer has begun, and can't be read.
+    Failed(ScrapeError),
+}
+
+impl From<AskError> for ScrapeError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Unanswered(None) => Self::Http("EOF".into()),
+            AskError::Unanswered(Some(error)) => Self::Http(io_reason(&error).into()),
+            AskError::Failed(error) => error,
+        }
+    }
 }
 
 impl Connection {
-    /// Connects to `peer`.
-    pub(super) async fn open(peer: Peer) -> Result<Self, ScrapeError> {
-        let stream = connect(&peer.host, peer.port).await?;
-        let (sender, driver) = match &peer.tls {
-            None => handshake(stream).await?,
+    /// Connects to the host of `endpoint`, which under TLS has to be `tls`.
+    pub(super) async fn open(
+        endpoint: &Endpoint,
+        tls: Option<TlsPeer>,
+        buffers: &Arc<Buffers>,
+    ) -> Result<Self, ScrapeError> {
+        let stream = connect(&endpoint.host, endpoint.port).await?;
+        let stream = match &tls {
+            None => Stream::Plain(stream),
             Some(tls) => {
                 let connector = TlsConnector::from(Arc::clone(&tls.config));
+                let stream = Ciphertext::new(stream, Arc::clone(buffers));
                 let connecting = connector.connect(tls.name.clone(), stream);
-                handshake(connecting.await.map_err(ScrapeError::Tls)?).await?
+                Stream::Tls(Box::new(connecting.await.map_err(ScrapeError::Tls)?))
             }
         };
         Ok(Self {
-            sender,
-            driver: Some(driver),
-            peer,
+            stream,
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            tls,
         })
     }
 
-    /// Whether this connection leads to `peer` and, as far as is known, still holds.
-    pub(super) async fn serves(&mut self, peer: &Peer) -> bool {
-        if self.peer != *peer {
-            return false;
-        }
-        // Notice what happened since the last answer, such as its end.
-        let driver = &mut self.driver;
-        poll_fn(|context| {
-            drive(driver, context);
-            Poll::Ready(())
-        })
-        .await;
-        self.driver.is_some() && self.sender.is_ready()
+    /// Whether this connection leads where a new one would.
+    pub(super) fn leads_to(&self, endpoint: &Endpoint, tls: Option<&TlsPeer>) -> bool {
+        self.port == endpoint.port && self.host == endpoint.host && self.tls.as_ref() == tls
     }
 
-    /// Sends `request` and waits for the head of the answer.
-    pub(super) async fn send(
+    /// Whether this connection still holds, as far as is known, and the server has kept silent.
+    pub(super) async fn is_idle(&mut self) -> bool {
+        poll_immediate(self.stream.read(&mut [0])).await.is_none()
+    }
+
+    /// Sends `request` and waits for the head of the answer, with which `body` begins then.
+    pub(super) async fn ask(
         &mut self,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Response<Incoming>, hyper::Error> {
-        let driver = &mut self.driver;
-        let mut answer = pin!(self.sender.send_request(request));
-        poll_fn(|context| {
-            drive(driver, context);
-            answer.as_mut().poll(context)
-        })
-        .await
-    }
-
-    /// The next piece of `body`, an answer of this connection; `None` at its end.
-    pub(super) async fn next_data(
-        &mut self,
-        body: &mut Incoming,
-    ) -> Option<Result<Bytes, hyper::Error>> {
-        let driver = &mut self.driver;
+        request: &Request<'_>,
+        body: &mut Body,
+    ) -> Result<Head, AskError> {
+        request.write(body.restart());
+        let sent = self.stream.write_all(body.received()).await;
+        body.clear();
+        sent.map_err(|error| AskError::Unanswered(Some(error)))?;
+        let flushed = self.stream.flush().await;
+        flushed.map_err(|error| AskError::Unanswered(Some(error)))?;
+        let mut reader = HeadReader::default();
         loop {
-            let frame = poll_fn(|context| {
-                drive(driver, context);
-                Pin::new(&mut *body).poll_frame(context)
-            })
-            .await?;
-            match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(data)) => return Some(Ok(data)),
-                Ok(Err(_trailers)) => {}
-                Err(error) => return Some(Err(error)),
+            let received = body.receive(&mut self.stream, MAX_HEAD + 1).await;
+            if body.received().is_empty() {
+                return Err(AskError::Unanswered(received.err()));
+            }
+            let head = match received {
+                Ok(0) => Err(ResponseError::Truncated.into()),
+                Ok(_) => reader.read(body.received()).map_err(ScrapeError::from),
+                Err(error) => Err(broken(&error)),
+            };
+            if let Some(head) = head.map_err(AskError::Failed)? {
+                return Ok(head);
+            }
+        }
+    }
+
+    /// Waits for the rest of the body that `reader` reads. Returns whether something follows it.
+    pub(super) async fn read(
+        &mut self,
+        reader: &mut BodyReader,
+        body: &mut Body,
+    ) -> Result<bool, ScrapeError> {
+        let mut input = Input::Open;
+        loop {
+            let finished = reader.read(body.received(), input)?;
+            if let Some(Finished {
+                body: at,
+                is_followed,
+            }) = finished
+            {
+                body.set_body(at);
+                return Ok(is_followed);
+            }
+            let received = body.receive(&mut self.stream, reader.most()).await;
+            if received.map_err(|error| broken(&error))? == 0 {
+                input = Input::Ended;
+            }
+        }
+    }
+
+    /// Reads over the body that `reader` reads as far as it has come. `None` where more has to come, else whether
+    /// something follows it.
+    pub(super) async fn skip(
+        &mut self,
+        reader: &mut BodyReader,
+        body: &mut Body,
+    ) -> Result<Option<bool>, ScrapeError> {
+        loop {
+            if let Some(finished) = reader.read(body.received(), Input::Open)? {
+                return Ok(Some(finished.is_followed));
+            }
+            reader.forget(body.received());
+            let receiving = body.receive(&mut self.stream, reader.most());
+            match poll_immediate(receiving).await {
+                None => return Ok(None),
+                Some(Ok(0)) => return Err(ResponseError::Truncated.into()),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(broken(&error)),
             }
         }
     }
 }
 
-fn drive(driver: &mut Option<Driver>, context: &mut Context<'_>) {
-    if let Some(connection) = driver
-        && connection.as_mut().poll(context).is_ready()
-    {
-        *driver = None;
+/// What went wrong in the middle of an answer.
+fn broken(error: &io::Error) -> ScrapeError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => ResponseError::Truncated.into(),
+        _ => ScrapeError::Http(io_reason(error).into()),
     }
 }
 
@@ -172,69 +214,4 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, ScrapeError> {
         },
         None => ScrapeError::Lookup { host: host.into() },
     })
-}
-
-async fn handshake<S>(stream: S) -> Result<(SendRequest<Empty<Bytes>>, Driver), ScrapeError>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(READ_BUFFER)
-        .max_headers(MAX_HEADERS)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| http_error(&error))?;
-    // How it ended is told to the request that was under way; without one it doesn't matter.
-    let driver = Box::pin(async move { drop(connection.await) });
-    Ok((sender, driver))
-}
-
-/// Whether a request on a kept connection failed since the target had closed it meanwhile.
-pub(super) fn was_closed(error: &hyper::Error) -> bool {
-    let closed_below = source_io(error).is_some_and(|error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::BrokenPipe
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::NotConnected
-                | io::ErrorKind::UnexpectedEof
-        )
-    });
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || closed_below
-}
-
-/// What went wrong on a connection, in the words of Go.
-pub(super) fn http_error(error: &hyper::Error) -> ScrapeError {
-    let reason = if let Some(error) = source_io(error) {
-        io_reason(error)
-    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        "EOF".to_owned()
-    } else if error.is_parse() {
-        "malformed HTTP response".to_owned()
-    } else {
-        error.to_string()
-    };
-    ScrapeError::Http(reason.into())
-}
-
-/// What went wrong in the middle of a body.
-pub(super) fn body_error(error: &hyper::Error) -> ScrapeError {
-    match http_error(error) {
-        ScrapeError::Http(reason) if &*reason == "EOF" => {
-            ScrapeError::Http("unexpected EOF".into())
-        }
-        other => other,
-    }
-}
-
-fn source_io(error: &hyper::Error) -> Option<&io::Error> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        source = cause.source();
-    }
-    None
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use hyper::body::Incoming;
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use prom_config::http_client::{HttpClientConfig, Redirects};
 
 use super::auth::{self, Credentials};
-use super::connection::{Connection, Peer, TlsPeer, body_error, http_error};
+use super::connection::{Connection, TlsPeer};
+use super::request::{OwnHeaders, Request};
+use super::response::BodyReader;
 use super::tls::{self, JobTls, TlsSettings};
-use super::{GZIP, Headers, MAX_REDIRECTS, redirect, request};
+use super::{Encoding, GZIP, MAX_REDIRECTS, redirect};
+use crate::scrape::buffer::{Body, Buffers};
 use crate::scrape::error::ScrapeError;
 use crate::scrape::inflate::Inflater;
 use crate::target::{Endpoint, Scheme};
@@ -56,51 +58,62 @@ impl Fetcher {
         headers: &HeaderMap,
         limit: usize,
     ) -> Result<Fetched, ScrapeError> {
-        let headers = self.headers(user, headers)?;
+        let own = self.own_headers(user)?;
+        let shared: Vec<(HeaderName, HeaderValue)> = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .chain([(ACCEPT_ENCODING, GZIP)])
+            .collect();
+        let mut body = Body::new(Buffers::new(1));
         let mut redirected: Option<Endpoint> = None;
         for _ in 0..=MAX_REDIRECTS {
             let endpoint = redirected.as_ref().unwrap_or(first);
             let trusted = redirect::may_see_credentials(first, endpoint);
-            let mut connection = Connection::open(self.peer(endpoint)?).await?;
-            let answer = connection.send(request(endpoint, &headers, trusted));
-            let answer = answer.await.map_err(|error| http_error(&error))?;
+            let tls = self.tls_peer(endpoint)?;
+            let mut connection = Connection::open(endpoint, tls, body.buffers()).await?;
+            let request = Request {
+                endpoint,
+                shared: &shared,
+                timeout: None,
+                own: trusted.then_some(&own),
+            };
+            let head = connection.ask(&request, &mut body).await?;
             if self.redirects == Redirects::Follow
-                && let Some(next) = redirect::location(endpoint, &answer)
+                && let Some(next) = redirect::location(endpoint, &head)
             {
                 redirected = Some(next?);
                 continue;
             }
-            if answer.status() != StatusCode::OK {
-                return Err(ScrapeError::Status(answer.status()));
+            if head.status != StatusCode::OK {
+                return Err(ScrapeError::Status(head.status));
             }
-            return receive(&mut connection, answer, limit).await;
+            let mut reader = BodyReader::new(head.framing, head.len, limit)?;
+            connection.read(&mut reader, &mut body).await?;
+            let body = match head.encoding {
+                Encoding::Identity => body.bytes().to_vec(),
+                Encoding::Gzip => Inflater::new().inflate(body.bytes(), limit)?.to_vec(),
+            };
+            return Ok(Fetched {
+                content_type: head.content_type,
+                body,
+            });
         }
         Err(ScrapeError::TooManyRedirects(MAX_REDIRECTS))
     }
 
-    fn headers(
-        &self,
-        user: Option<(&str, &str)>,
-        headers: &HeaderMap,
-    ) -> Result<Headers, ScrapeError> {
-        let mut all = headers.clone();
-        all.insert(ACCEPT_ENCODING, GZIP);
-        let mut own = HeaderMap::new();
-        let authorization = match user.filter(|_| self.credentials.is_none()) {
-            Some((user, password)) => Some(auth::basic(user, password)?),
-            None => self.credentials.authorization()?,
-        };
-        if let Some(authorization) = authorization {
-            own.insert(AUTHORIZATION, authorization);
-        }
-        for (name, value) in &*self.credentials.headers()? {
-            own.append(name, value.clone());
-        }
-        Ok(Headers { all, own })
+    fn own_headers(&self, user: Option<(&str, &str)>) -> Result<OwnHeaders, ScrapeError> {
+        Ok(OwnHeaders {
+            authorization: match user.filter(|_| self.credentials.is_none()) {
+                Some((user, password)) => Some(auth::basic(user, password)?),
+                None => self.credentials.authorization()?,
+            },
+            configured: self.credentials.headers()?,
+        })
     }
 
-    fn peer(&self, endpoint: &Endpoint) -> Result<Peer, ScrapeError> {
-        let tls = match (endpoint.scheme, &self.job_tls) {
+    /// Whom a connection for `endpoint` must lead to; `None` without TLS.
+    fn tls_peer(&self, endpoint: &Endpoint) -> Result<Option<TlsPeer>, ScrapeError> {
+        Ok(match (endpoint.scheme, &self.job_tls) {
             (Scheme::Http, _) => None,
             (Scheme::Https, Some(job)) => Some(TlsPeer {
                 config: job.config()?,
@@ -110,36 +123,6 @@ impl Fetcher {
                 config: self.tls.system()?,
                 name: tls::server_name(&endpoint.host)?,
             }),
-        };
-        Ok(Peer {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            tls,
         })
     }
-}
-
-async fn receive(
-    connection: &mut Connection,
-    answer: Response<Incoming>,
-    limit: usize,
-) -> Result<Fetched, ScrapeError> {
-    let (head, mut stream) = answer.into_parts();
-    let text = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-    let mut body = Vec::new();
-    while let Some(data) = connection.next_data(&mut stream).await {
-        let data = data.map_err(|error| body_error(&error))?;
-        if data.len() > limit - body.len() {
-            return Err(ScrapeError::BodyTooLarge);
-        }
-        body.extend_from_slice(&data);
-    }
-    if text(CONTENT_ENCODING) == Some(b"gzip") {
-        body = Inflater::new().inflate(&body, limit)?.to_vec();
-    }
-    let content_type = text(CONTENT_TYPE).map(String::from_utf8_lossy);
-    Ok(Fetched {
-        content_type: content_type.unwrap_or_default().into_owned(),
-        body,
-    })
 }

@@ -8,26 +8,24 @@ mod connection;
 mod fetch;
 mod file;
 mod redirect;
+mod request;
+mod response;
+mod stream;
 mod tls;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::future::poll_immediate;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
-    USER_AGENT,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::Empty;
-use hyper::body::Incoming;
+use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
+use http::{HeaderName, HeaderValue, StatusCode};
 use prom_config::http_client::{HttpClientConfig, Redirects};
 use prom_model::target::{BasicAuth, ServerIdentity};
 
 use self::auth::Credentials;
-use self::connection::{Connection, Peer, TlsPeer, body_error, http_error, was_closed};
+use self::connection::{AskError, Connection, TlsPeer};
+use self::request::{OwnHeaders, Request};
+use self::response::{BodyReader, Head, Input, Reuse};
 use self::tls::JobTls;
 use super::buffer::Body;
 use super::error::ScrapeError;
@@ -36,14 +34,17 @@ use crate::config::ScrapeProtocol;
 use crate::target::{Endpoint, Scheme, Target};
 
 pub(crate) use self::fetch::{Fetched, Fetcher};
+#[doc(hidden)]
+pub use self::response::check::check_response;
 pub use self::tls::TlsSettings;
 
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
-const TIMEOUT_SECONDS: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// Redirects that are followed in one scrape, as Go does.
 const MAX_REDIRECTS: usize = 10;
+/// Bytes that are read of a body that nobody wants to know, so that its connection can be kept.
+const MAX_SKIPPED: usize = 64 * 1024;
 
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -142,9 +143,7 @@ struct Settings {
     job_tls: Option<JobTls>,
     tls: Arc<TlsSettings>,
     redirects: Redirects,
-    compression: Compression,
-    accept: HeaderValue,
-    user_agent: HeaderValue,
+    headers: [(HeaderName, HeaderValue); 3],
 }
 
 impl HttpTransport {
@@ -154,14 +153,20 @@ impl HttpTransport {
     #[must_use]
     pub fn new(settings: &HttpSettings, user_agent: HeaderValue, tls: Arc<TlsSettings>) -> Self {
         let client = &settings.client;
+        let encoding = match settings.compression {
+            Compression::Gzip => GZIP,
+            Compression::Off => IDENTITY,
+        };
         Self(Arc::new(Settings {
             credentials: Credentials::new(client),
             job_tls: client.tls.clone().map(JobTls::new),
             tls,
             redirects: client.redirects,
-            compression: settings.compression,
-            accept: accept(&settings.protocols),
-            user_agent,
+            headers: [
+                (USER_AGENT, user_agent),
+                (ACCEPT, accept(&settings.protocols)),
+                (ACCEPT_ENCODING, encoding),
+            ],
         }))
     }
 }
@@ -206,7 +211,13 @@ struct HttpScrape {
 struct Kept {
     connection: Connection,
     /// The body of the last answer, where nobody wanted to know it.
-    unread: Option<Incoming>,
+    unread: Option<Unread>,
+}
+
+struct Unread {
+    reader: BodyReader,
+    /// What has come of it and isn't read over.
+    bytes: Vec<u8>,
 }
 
 #[async_trait]
@@ -222,99 +233,72 @@ impl Scrape for HttpScrape {
             Some(access) if self.settings.credentials.is_none() => access.basic_auth(),
             _ => None,
         };
-        let headers = self.headers(target, access_auth.as_deref())?;
+        let own = self.own_headers(access_auth.as_deref())?;
+        let settings = Arc::clone(&self.settings);
         let mut redirected: Option<Endpoint> = None;
         for _ in 0..=MAX_REDIRECTS {
             let endpoint = redirected.as_ref().unwrap_or(first);
             let trusted = redirect::may_see_credentials(first, endpoint);
-            let peer = self.peer(target, endpoint, trusted)?;
-            let request = request(endpoint, &headers, trusted);
-            let (mut connection, answer) = self.exchange(peer, request).await?;
-            if answer.status() == StatusCode::UNAUTHORIZED
+            let tls = match endpoint.scheme {
+                Scheme::Http => None,
+                Scheme::Https => Some(self.tls_peer(target, endpoint, trusted)?),
+            };
+            let request = Request {
+                endpoint,
+                shared: &settings.headers,
+                timeout: Some(target.timeout()),
+                own: trusted.then_some(&own),
+            };
+            let (mut connection, head) = self.exchange(&request, tls, body).await?;
+            if head.status == StatusCode::UNAUTHORIZED
                 && trusted
                 && let (Some(access), Some(used)) = (target.access(), &access_auth)
             {
                 access.rejected(used);
             }
-            if self.settings.redirects == Redirects::Follow
-                && let Some(next) = redirect::location(endpoint, &answer)
+            if settings.redirects == Redirects::Follow
+                && let Some(next) = redirect::location(endpoint, &head)
             {
                 redirected = Some(next?);
                 continue;
             }
-            if answer.status() != StatusCode::OK {
-                let status = answer.status();
+            let kept = if head.status == StatusCode::OK {
+                let is_followed = receive(&mut connection, &head, body_limit, body).await?;
+                let keeps = head.reuse == Reuse::Keep && !is_followed;
+                keeps.then_some(Kept {
+                    connection,
+                    unread: None,
+                })
+            } else {
                 // What the body says is nobody's business, and it may never end.
-                self.keep(connection, Some(answer.into_body()), redirected.is_none());
-                return Err(ScrapeError::Status(status));
+                leave_unread(connection, &head, body)
+            };
+            self.kept = kept.filter(|_| redirected.is_none());
+            if head.status != StatusCode::OK {
+                return Err(ScrapeError::Status(head.status));
             }
-            let answer = receive(&mut connection, answer, body_limit, body).await?;
-            self.keep(connection, None, redirected.is_none());
-            return Ok(answer);
+            return Ok(Answer {
+                encoding: head.encoding,
+                content_type: head.content_type,
+            });
         }
         Err(ScrapeError::TooManyRedirects(MAX_REDIRECTS))
     }
 }
 
-/// Headers of a request, apart from `Host`.
-struct Headers {
-    all: HeaderMap,
-    /// Those that only the target itself may see, `Authorization` among them.
-    own: HeaderMap,
-}
-
 impl HttpScrape {
-    fn headers(
-        &self,
-        target: &Target,
-        access_auth: Option<&BasicAuth>,
-    ) -> Result<Headers, ScrapeError> {
-        let settings = &self.settings;
-        let mut all = HeaderMap::with_capacity(8);
-        all.insert(USER_AGENT, settings.user_agent.clone());
-        all.insert(ACCEPT, settings.accept.clone());
-        let encoding = match settings.compression {
-            Compression::Gzip => GZIP,
-            Compression::Off => IDENTITY,
-        };
-        all.insert(ACCEPT_ENCODING, encoding);
-        let seconds = target.timeout().as_secs_f64().to_string();
-        if let Ok(seconds) = HeaderValue::try_from(seconds) {
-            all.insert(TIMEOUT_SECONDS, seconds);
-        }
-        let mut own = HeaderMap::new();
-        let authorization = match access_auth {
-            Some(access) => Some(auth::basic(&access.username, access.password.expose())?),
-            None => settings.credentials.authorization()?,
-        };
-        if let Some(authorization) = authorization {
-            own.insert(AUTHORIZATION, authorization);
-        }
-        for (name, value) in &*settings.credentials.headers()? {
-            own.append(name, value.clone());
-        }
-        Ok(Headers { all, own })
-    }
-
-    /// Where the connection for `endpoint` must lead; `trusted` where it is the target and not some
-    /// other host.
-    fn peer(
-        &mut self,
-        target: &Target,
-        endpoint: &Endpoint,
-        trusted: bool,
-    ) -> Result<Peer, ScrapeError> {
-        let tls = match endpoint.scheme {
-            Scheme::Http => None,
-            Scheme::Https => Some(self.tls_peer(target, endpoint, trusted)?),
-        };
-        Ok(Peer {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            tls,
+    fn own_headers(&self, access_auth: Option<&BasicAuth>) -> Result<OwnHeaders, ScrapeError> {
+        let credentials = &self.settings.credentials;
+        Ok(OwnHeaders {
+            authorization: match access_auth {
+                Some(access) => Some(auth::basic(&access.username, access.password.expose())?),
+                None => credentials.authorization()?,
+            },
+            configured: credentials.headers()?,
         })
     }
 
+    /// Whom a connection for `endpoint` must lead to; `trusted` where it is the target and not some other host.
     fn tls_peer(
         &mut self,
         target: &Target,
@@ -348,100 +332,82 @@ impl HttpScrape {
         Ok(peer)
     }
 
-    /// Sends `request` on the kept connection if it leads to `peer`, else on a new one.
+    /// Sends `request` on the kept connection if it leads there, else on a new one.
     async fn exchange(
         &mut self,
-        peer: Peer,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<(Connection, Response<Incoming>), ScrapeError> {
+        request: &Request<'_>,
+        tls: Option<TlsPeer>,
+        body: &mut Body,
+    ) -> Result<(Connection, Head), ScrapeError> {
         // While a request is under way no connection is kept: an answer cut short must not be
         // taken for that of the next one.
-        if let Some(Kept {
-            mut connection,
-            unread,
-        }) = self.kept.take()
-            && finish(&mut connection, unread).await
-            && connection.serves(&peer).await
+        if let Some(mut kept) = self.kept.take()
+            && kept.connection.leads_to(request.endpoint, tls.as_ref())
+            && kept.finish(body).await
+            && kept.connection.is_idle().await
         {
-            match connection.send(request.clone()).await {
-                Ok(answer) => return Ok((connection, answer)),
+            match kept.connection.ask(request, body).await {
+                Ok(head) => return Ok((kept.connection, head)),
                 // The target closed it while nobody looked. Asking again is what a browser does, too.
-                Err(error) if was_closed(&error) => {}
-                Err(error) => return Err(http_error(&error)),
+                Err(AskError::Unanswered(_)) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        let mut connection = Connection::open(peer).await?;
-        let answer = connection.send(request).await;
-        Ok((connection, answer.map_err(|error| http_error(&error))?))
-    }
-
-    fn keep(&mut self, connection: Connection, unread: Option<Incoming>, is_target: bool) {
-        self.kept = is_target.then_some(Kept { connection, unread });
+        // Seldom needed, and much larger than what is.
+        let opening = Box::pin(Connection::open(request.endpoint, tls, body.buffers()));
+        let mut connection = opening.await?;
+        let head = connection.ask(request, body).await?;
+        Ok((connection, head))
     }
 }
 
-fn request(endpoint: &Endpoint, headers: &Headers, trusted: bool) -> Request<Empty<Bytes>> {
-    let mut request = Request::new(Empty::new());
-    *request.uri_mut() = endpoint.path_and_query.clone().into();
-    let fields = request.headers_mut();
-    fields.insert(HOST, endpoint.host_header.clone());
-    fields.extend(headers.all.clone());
-    if trusted {
-        fields.extend(headers.own.clone());
+impl Kept {
+    /// Reads over a body that has had the time since the last scrape to come; whether it is at its end.
+    async fn finish(&mut self, body: &mut Body) -> bool {
+        let Some(Unread { mut reader, bytes }) = self.unread.take() else {
+            return true;
+        };
+        body.restart().extend_from_slice(&bytes);
+        let skipped = self.connection.skip(&mut reader, body).await;
+        matches!(skipped, Ok(Some(false)))
     }
-    request
 }
 
-/// Reads an answer of status 200.
+/// Keeps `connection` although the answer's body is not read, if that is a short one.
+fn leave_unread(connection: Connection, head: &Head, body: &mut Body) -> Option<Kept> {
+    if head.reuse == Reuse::Close {
+        return None;
+    }
+    let received = body.received();
+    let mut reader = BodyReader::new(head.framing, head.len, MAX_SKIPPED).ok()?;
+    let unread = match reader.read(received, Input::Open).ok()? {
+        Some(finished) if finished.is_followed => return None,
+        Some(_) => None,
+        None => {
+            reader.forget(received);
+            let bytes = received.clone();
+            Some(Unread { reader, bytes })
+        }
+    };
+    Some(Kept { connection, unread })
+}
+
+/// Reads the body of an answer of status 200. Returns whether something follows it.
 async fn receive(
     connection: &mut Connection,
-    answer: Response<Incoming>,
+    head: &Head,
     body_limit: usize,
     body: &mut Body,
-) -> Result<Answer, ScrapeError> {
-    let (head, mut stream) = answer.into_parts();
-    let text = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-    let encoding = match text(CONTENT_ENCODING) {
-        Some(b"gzip") => Encoding::Gzip,
-        _ => Encoding::Identity,
-    };
-    let limit = match encoding {
+) -> Result<bool, ScrapeError> {
+    let limit = match head.encoding {
         Encoding::Identity => body_limit,
         // What can't be packed grows by five bytes in 64 KiB and a frame around it.
         Encoding::Gzip => body_limit
             .saturating_add(body_limit / 1024)
             .saturating_add(1024),
     };
-    let stated = text(CONTENT_LENGTH).and_then(|len| std::str::from_utf8(len).ok()?.parse().ok());
-    if stated.is_some_and(|len: u64| len > limit as u64) {
-        return Err(ScrapeError::BodyTooLarge);
-    }
-    body.clear();
-    while let Some(data) = connection.next_data(&mut stream).await {
-        let data = data.map_err(|error| body_error(&error))?;
-        body.push(&data, limit)?;
-    }
-    let content_type = text(CONTENT_TYPE).map(String::from_utf8_lossy);
-    Ok(Answer {
-        encoding,
-        content_type: content_type.unwrap_or_default().into_owned(),
-    })
-}
-
-/// Reads over a body that has had the time since the last scrape to come; whether it is a short one, and at its end.
-async fn finish(connection: &mut Connection, unread: Option<Incoming>) -> bool {
-    const MOST: usize = 64 * 1024;
-    let Some(mut stream) = unread else {
-        return true;
-    };
-    let mut len = 0;
-    loop {
-        match poll_immediate(connection.next_data(&mut stream)).await {
-            Some(None) => return true,
-            Some(Some(Ok(data))) if len + data.len() <= MOST => len += data.len(),
-            _ => return false,
-        }
-    }
+    let mut reader = BodyReader::new(head.framing, head.len, limit)?;
+    connection.read(&mut reader, body).await
 }
 
 #[cfg(test)]

@@ -1,27 +1,24 @@
 //! Redirects, as Go's HTTP client follows them, but for what other hosts get to see.
 
-use http::header::LOCATION;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, StatusCode};
 use url::{Host, Position, Url};
 
+use super::response::Head;
 use crate::scrape::error::ScrapeError;
 use crate::target::{Endpoint, Scheme};
 
 /// Where `answer`, given by `from`, says to go instead; `None` where it is no redirect.
-pub(super) fn location<B>(
-    from: &Endpoint,
-    answer: &Response<B>,
-) -> Option<Result<Endpoint, ScrapeError>> {
+pub(super) fn location(from: &Endpoint, answer: &Head) -> Option<Result<Endpoint, ScrapeError>> {
     let redirects = matches!(
-        answer.status(),
+        answer.status,
         StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
     );
-    let location = answer.headers().get(LOCATION).filter(|_| redirects)?;
+    let location = answer.location.as_ref().filter(|_| redirects)?;
     Some(resolve(from, location).ok_or(ScrapeError::Redirect))
 }
 
@@ -64,6 +61,14 @@ fn resolve(from: &Endpoint, location: &HeaderValue) -> Option<Endpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrape::client::response::HeadReader;
+
+    fn answer(status: u16, location: Option<&str>) -> Head {
+        let location = location.map_or(String::new(), |to| format!("Location: {to}\r\n"));
+        let head = format!("HTTP/1.1 {status} x\r\n{location}\r\n");
+        let read = HeadReader::default().read(head.as_bytes());
+        read.unwrap().unwrap()
+    }
 
     fn endpoint(url: &str) -> Endpoint {
         let from = Endpoint {
@@ -79,11 +84,7 @@ mod tests {
     #[test]
     fn locations_are_resolved() {
         let f = |from: &str, location: &str, want: Option<&str>| {
-            let answer = Response::builder()
-                .status(302)
-                .header(LOCATION, location)
-                .body(())
-                .unwrap();
+            let answer = answer(302, Some(location));
             let got = super::location(&endpoint(from), &answer).unwrap().ok();
             assert_eq!(got, want.map(endpoint), "{from} {location}");
         };
@@ -101,11 +102,7 @@ mod tests {
     #[test]
     fn only_a_redirect_with_a_location_is_one() {
         let f = |status: u16, location: Option<&str>, want: bool| {
-            let mut answer = Response::builder().status(status);
-            if let Some(location) = location {
-                answer = answer.header(LOCATION, location);
-            }
-            let got = super::location(&endpoint("http://a/"), &answer.body(()).unwrap());
+            let got = super::location(&endpoint("http://a/"), &answer(status, location));
             assert_eq!(got.is_some(), want, "{status} {location:?}");
         };
         f(301, Some("/a"), true);
