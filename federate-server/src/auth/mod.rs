@@ -15,11 +15,11 @@
 //!   a login, as names that are unknown here are sent there: how long it takes is its matter);
 //! - wrong passwords that had to be checked are counted by address, and by user at an address. Whoever has made too
 //!   many has passwords checked no more for a while, whether right or wrong: [`AuthError::TooManyFailures`]. A password
-//!   that was right when last checked passes all the same, and the same wrong one again is simply wrong.
+//!   that was right at this address before passes all the same, and the same wrong one again is simply wrong.
 //!
 //! The address is the peer's, or what proxies say that stand in front: [`Authenticator::set_trusted_proxies`]. Behind
 //! a proxy that isn't counted there, all clients are one address, and one who guesses keeps others from
-//! giving passwords that were not checked before.
+//! giving passwords that weren't given there before.
 
 mod client;
 mod credentials;
@@ -262,9 +262,13 @@ impl Authenticator {
             metrics.request(Authority::Nobody, &refused);
             return refused;
         };
+        let (user, password) = (&credentials.user, &credentials.password);
         let payer = Payer {
             client: self.client(peer, headers),
-            user: self.keyed.tag(&[b"user", credentials.user.as_bytes()]),
+            user: self.keyed.tag(&[b"user", user.as_bytes()]),
+            entry: self
+                .keyed
+                .digest(&[user.as_bytes(), password.expose().as_bytes()]),
             throttle: Arc::clone(&self.throttle),
             metrics,
         };
@@ -305,13 +309,11 @@ impl Authenticator {
                 (authority, let_in(passed.await, principal))
             }
             (None, Some(login)) => {
-                let password = credentials.password.expose().as_bytes();
-                let entry = self.keyed.digest(&[user.as_bytes(), password]);
                 // Names that differ in case only are the same account for UAA, which counts its failures together.
                 let account = self
                     .keyed
                     .tag(&[b"account", user.trim().to_lowercase().as_bytes()]);
-                let decided = login.decide(credentials, entry, account, payer).await;
+                let decided = login.decide(credentials, account, payer).await;
                 let principal = |scope| Principal::User {
                     name: user.into(),
                     scope,

@@ -11,7 +11,7 @@ use super::keyed::Keyed;
 use super::metrics::AuthMetrics;
 use super::queue::{FairQueue, Turn};
 use super::recent::Recent;
-use super::throttle::{Standing, Throttle, UserTag};
+use super::throttle::{Entry, Standing, Throttle, UserTag};
 use super::users::Check;
 
 /// Right passwords that are remembered at least: every user of a large platform.
@@ -21,7 +21,7 @@ const RIGHT: usize = 4096;
 const WRONG: usize = 512;
 
 /// The key of a verdict: a keyed hash of user, stored hash and password.
-type Entry = [u8; 32];
+type VerdictKey = [u8; 32];
 
 /// Checks passwords, and remembers the verdicts.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub(super) struct Passwords {
 /// Right and wrong passwords are kept apart, so that guessing doesn't push out those who know theirs.
 #[derive(Debug, Default)]
 struct Verdicts {
-    right: Recent<Entry, (), RIGHT>,
-    wrong: Recent<Entry, (), WRONG>,
+    right: Recent<VerdictKey, (), RIGHT>,
+    wrong: Recent<VerdictKey, (), WRONG>,
 }
 
 /// Who asks for a check, and who pays for it.
@@ -42,6 +42,8 @@ struct Verdicts {
 pub(super) struct Payer {
     pub(super) client: Client,
     pub(super) user: UserTag,
+    /// Of the password that is asked about.
+    pub(super) entry: Entry,
     pub(super) throttle: Arc<Throttle>,
     pub(super) metrics: Arc<AuthMetrics>,
 }
@@ -52,11 +54,37 @@ impl Payer {
         let admitted = self.throttle.admit(self.client, self.user);
         admitted.map_err(|retry_after| AuthError::TooManyFailures { retry_after })
     }
+
+    /// Whether a password may pass that is remembered as right. Where it isn't familiar, a guess is what it may be.
+    pub(super) fn admit_right(&self) -> Result<(), AuthError> {
+        if !self.throttle.is_familiar(self.client, self.entry) {
+            self.admit()?;
+            self.passed();
+        }
+        Ok(())
+    }
+
+    fn pass_remembered(&self, verdict: bool) -> Result<bool, AuthError> {
+        if verdict {
+            self.admit_right()?;
+        }
+        Ok(verdict)
+    }
+
+    /// The password is right.
+    pub(super) fn passed(&self) {
+        self.throttle.passed(self.client, self.entry);
+    }
+
+    /// It is wrong, and so many checks were needed to tell.
+    pub(super) fn failed(&self, checks: u32) {
+        self.throttle.failed(self.client, self.user, checks);
+    }
 }
 
 /// A check whose outcome isn't known.
 struct Open {
-    entry: Entry,
+    key: VerdictKey,
     hash: Secret,
 }
 
@@ -81,8 +109,8 @@ impl Passwords {
         payer: &Payer,
     ) -> Result<bool, AuthError> {
         let mut known = self.look_up(credentials, checks, keyed);
-        if known.right || known.open.is_empty() && known.plain.is_empty() {
-            return Ok(known.right);
+        if let Some(verdict) = known.verdict() {
+            return payer.pass_remembered(verdict);
         }
         let standing = payer.admit()?;
         if known.open.is_empty() {
@@ -92,8 +120,8 @@ impl Passwords {
         let turn = turn.map_err(|_| AuthError::Busy)?;
         // Those before may have asked the same, or have spent what there was.
         known = self.look_up(credentials, checks, keyed);
-        if known.right || known.open.is_empty() && known.plain.is_empty() {
-            return Ok(known.right);
+        if let Some(verdict) = known.verdict() {
+            return payer.pass_remembered(verdict);
         }
         payer.admit()?;
         let password = credentials.password.clone();
@@ -109,7 +137,7 @@ impl Passwords {
                 let verdict = bcrypt::verify(password.expose(), open.hash.expose());
                 let verdict = verdict.unwrap_or(false);
                 payer.metrics.check(verdict);
-                (open.entry, verdict)
+                (open.key, verdict)
             }));
             passwords.settle(verdicts, checks, &payer)
         });
@@ -117,19 +145,20 @@ impl Passwords {
     }
 
     /// Keeps `verdicts`, for which so many `checks` were made; whether one is right.
-    fn settle(&self, verdicts: Vec<(Entry, bool)>, checks: usize, payer: &Payer) -> bool {
+    fn settle(&self, verdicts: Vec<(VerdictKey, bool)>, checks: usize, payer: &Payer) -> bool {
         let right = verdicts.iter().any(|(_, verdict)| *verdict);
-        if !right {
+        if right {
+            payer.passed();
+        } else {
             let checks = u32::try_from(checks).unwrap_or(u32::MAX);
-            let (client, user) = (payer.client, payer.user);
-            payer.throttle.failed(client, user, checks.max(1));
+            payer.failed(checks.max(1));
         }
         let mut kept = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        for (entry, verdict) in verdicts {
+        for (key, verdict) in verdicts {
             if verdict {
-                kept.right.insert(entry, ());
+                kept.right.insert(key, ());
             } else {
-                kept.wrong.insert(entry, ());
+                kept.wrong.insert(key, ());
             }
         }
         right
@@ -138,23 +167,42 @@ impl Passwords {
     fn look_up(&self, credentials: &Credentials, checks: &[Check], keyed: &Keyed) -> Known {
         let mut known = Known::default();
         let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
-        let mut kept = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         for check in checks {
-            let stored = check.stored();
-            let entry = keyed.digest(&[user, stored.as_bytes(), password.as_bytes()]);
-            if kept.right.get(&entry).is_some() {
-                known.right = true;
-            } else if kept.wrong.get(&entry).is_some() {
-            } else if let Check::Bcrypt(hash) = check {
-                let hash = hash.clone();
-                known.open.push(Open { entry, hash });
-            } else {
-                let verdict = matches!(check, Check::Plain(_))
-                    && keyed.is_same(stored.as_bytes(), password.as_bytes());
-                known.plain.push((entry, verdict));
+            let stored = check.stored().as_bytes();
+            let key = keyed.digest(&[user, stored, password.as_bytes()]);
+            match (self.remembered(&key), check) {
+                (Some(verdict), _) => known.right |= verdict,
+                (None, Check::Bcrypt(hash)) => {
+                    let hash = hash.clone();
+                    known.open.push(Open { key, hash });
+                }
+                (None, Check::Plain(_)) => {
+                    let verdict = keyed.is_same(stored, password.as_bytes());
+                    known.plain.push((key, verdict));
+                }
+                (None, Check::Never) => {
+                    keyed.is_same(stored, password.as_bytes());
+                    known.plain.push((key, false));
+                }
             }
         }
         known
+    }
+
+    fn remembered(&self, key: &VerdictKey) -> Option<bool> {
+        let mut kept = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.right.get(key).is_some() {
+            return Some(true);
+        }
+        kept.wrong.get(key).map(|()| false)
+    }
+}
+
+impl Known {
+    /// Whether the password passes, where that is known.
+    fn verdict(&self) -> Option<bool> {
+        let is_open = !self.open.is_empty() || !self.plain.is_empty();
+        (self.right || !is_open).then_some(self.right)
     }
 }
 
@@ -164,7 +212,7 @@ struct Known {
     /// One has been passed before.
     right: bool,
     /// Those of plain passwords that weren't made before.
-    plain: Vec<(Entry, bool)>,
+    plain: Vec<(VerdictKey, bool)>,
     /// Those that take time.
     open: Vec<Open>,
 }

@@ -1,6 +1,6 @@
 //! What failures cost whoever makes them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Duration, Instant};
 
@@ -16,16 +16,21 @@ const ADDRESS: Rate = Rate::new(5, Duration::from_secs(12));
 /// the others who come from there, as all do that come through one proxy.
 const USER: Rate = Rate::new(3, Duration::from_secs(60));
 
-/// Addresses, and users at addresses, that are remembered at least. Who has more of them has enough attempts anyway.
+/// Addresses, users and right passwords at addresses that are remembered at least. Who has more of them has enough attempts anyway.
 const REMEMBERED: usize = 8192;
 
 /// A user's name as a keyed hash, so that its length costs nothing.
 pub(super) type UserTag = [u8; 16];
 
+/// User and password as a keyed hash.
+pub(super) type Entry = [u8; 32];
+
 /// Counts wrong passwords that had to be checked, by address and by user at an address.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     spent: Mutex<Spent>,
+    /// Passwords that were right at an address.
+    familiar: Mutex<Recent<(Client, Entry), (), REMEMBERED>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +70,21 @@ impl Throttle {
         } else {
             Standing::Failing
         })
+    }
+
+    /// Remembers that a password was right.
+    pub(super) fn passed(&self, client: Client, entry: Entry) {
+        self.familiar().insert((client, entry), ());
+    }
+
+    /// Whether a password was right at this address before. Elsewhere doesn't count: else guesses at what others
+    /// use would cost nothing.
+    pub(super) fn is_familiar(&self, client: Client, entry: Entry) -> bool {
+        self.familiar().get(&(client, entry)).is_some()
+    }
+
+    fn familiar(&self) -> MutexGuard<'_, Recent<(Client, Entry), (), REMEMBERED>> {
+        self.familiar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts `checks` that were made of a wrong password. It may be more than there was left, which is owed then.
@@ -118,6 +138,19 @@ mod tests {
 
     fn client(number: u8) -> Client {
         Client::of(Ipv4Addr::new(192, 0, 2, number).into())
+    }
+
+    #[test]
+    fn a_right_password_is_familiar_where_it_was_given() {
+        let throttle = Throttle::default();
+        throttle.passed(client(1), [1; 32]);
+        let f = |number, entry, want| {
+            let got = throttle.is_familiar(client(number), entry);
+            assert_eq!(got, want, "{number} {entry:?}");
+        };
+        f(1, [1; 32], true);
+        f(2, [1; 32], false);
+        f(1, [2; 32], false);
     }
 
     fn user(number: u32) -> UserTag {

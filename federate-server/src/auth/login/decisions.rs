@@ -15,7 +15,7 @@ use super::super::metrics::LoginOutcome;
 use super::super::passwords::Payer;
 use super::super::queue::FairQueue;
 use super::super::recent::Recent;
-use super::super::throttle::{Standing, UserTag};
+use super::super::throttle::{Entry, Standing, UserTag};
 use super::lockout::{Allowed, Attempt, Lockout};
 use super::{GOES_ON, Login, LoginError, REFUSED};
 use crate::selector::Selector;
@@ -44,9 +44,6 @@ const LOGINS_OF_ADDRESS: usize = 4;
 /// Grants and refusals that are remembered at least.
 const GRANTED: usize = 4096;
 const REMEMBERED_REFUSALS: usize = 1024;
-
-/// A keyed hash of user and password.
-pub(in super::super) type Entry = [u8; 32];
 
 /// A login, with what it decided lately.
 #[derive(Debug)]
@@ -110,7 +107,6 @@ enum Next {
 
 /// A login that is to be made.
 struct Order {
-    entry: Entry,
     user: String,
     password: Secret,
     attempt: Attempt,
@@ -133,18 +129,17 @@ impl Decisions {
         Arc::ptr_eq(&self.login, login)
     }
 
-    /// What the user may see. `account` tells users apart as the login does, `entry` passwords as well.
+    /// What the user may see. `account` tells users apart as the login does.
     ///
     /// # Errors
     /// As [`AuthError`] says.
     pub(in super::super) async fn decide(
         self: &Arc<Self>,
         credentials: &Credentials,
-        entry: Entry,
         account: UserTag,
         payer: &Payer,
     ) -> Result<Scope, AuthError> {
-        match self.next(credentials, entry, account, payer)? {
+        match self.next(credentials, account, payer)? {
             Next::Go(scope) => Ok(scope),
             Next::Wait(outcome) => outcome_of(outcome).await.into_scope(None),
             Next::WaitOrGo(outcome, patience, scope) => {
@@ -159,16 +154,14 @@ impl Decisions {
     fn next(
         self: &Arc<Self>,
         credentials: &Credentials,
-        entry: Entry,
         account: UserTag,
         payer: &Payer,
     ) -> Result<Next, AuthError> {
-        let now = Instant::now();
+        let (now, entry) = (Instant::now(), payer.entry);
         let mut state = self.state();
         let state = &mut *state;
         let begin = |state: &mut State, attempt, allowed| {
             let order = Order {
-                entry,
                 user: credentials.user.clone(),
                 password: credentials.password.clone(),
                 attempt,
@@ -179,15 +172,19 @@ impl Decisions {
         };
         let under_way = state.under_way.get(&entry).cloned();
         if let Some(grant) = state.granted.get(&entry) {
+            payer.admit_right()?;
             let usable = (now < grant.good_until).then(|| grant.scope.clone());
             if now < grant.renew_at {
                 let retry_after = grant.renew_at - now;
                 let unavailable = AuthError::Unavailable { retry_after };
                 return usable.map(Next::Go).ok_or(unavailable);
             }
-            let patience = match grant.renewal {
-                Renewal::Done => RENEWAL,
-                Renewal::CameToNothing => Duration::ZERO,
+            let is_known_outage =
+                grant.renewal == Renewal::CameToNothing && now < grant.renew_at + RETRY;
+            let patience = if is_known_outage {
+                Duration::ZERO
+            } else {
+                RENEWAL
             };
             let outcome = match under_way {
                 Some(outcome) => outcome,
@@ -204,9 +201,6 @@ impl Decisions {
                 None => Next::Wait(outcome),
             });
         }
-        if let Some(outcome) = under_way {
-            return Ok(Next::Wait(outcome));
-        }
         let attempt = match state.refused.get(&entry) {
             Some(until) if now < *until => return Err(AuthError::Unauthorized),
             Some(_) => Attempt::Repeated,
@@ -215,6 +209,9 @@ impl Decisions {
                 Attempt::New(payer.client)
             }
         };
+        if let Some(outcome) = under_way {
+            return Ok(Next::Wait(outcome));
+        }
         match (self.lockout.allow(account, attempt), attempt) {
             (Ok(allowed), _) => Ok(Next::Wait(begin(state, attempt, allowed))),
             (Err(_), Attempt::Repeated) => Err(AuthError::Unauthorized),
@@ -229,10 +226,10 @@ impl Decisions {
         order: Order,
     ) -> watch::Receiver<Option<Outcome>> {
         let (sender, receiver) = watch::channel(None);
-        state.under_way.insert(order.entry, receiver.clone());
+        state.under_way.insert(order.payer.entry, receiver.clone());
         let under_way = UnderWay {
             decisions: Arc::clone(self),
-            entry: order.entry,
+            entry: order.payer.entry,
         };
         let decisions = Arc::clone(self);
         tokio::spawn(async move {
@@ -256,7 +253,7 @@ impl Decisions {
         };
         let turn = timeout(TURN, queue.turn(order.payer.client, standing)).await;
         let Ok(Ok(_turn)) = turn else {
-            self.postpone(&order.entry, RETRY);
+            self.postpone(&order.payer.entry, RETRY);
             return Outcome::Busy;
         };
         if let (Attempt::New(_), Err(error)) = (order.attempt, order.payer.admit()) {
@@ -275,12 +272,12 @@ impl Decisions {
 
     fn record(&self, order: Order, result: Result<Tenant, LoginError>) -> Outcome {
         let Order {
-            entry,
             attempt,
             allowed,
             payer,
             ..
         } = order;
+        let entry = payer.entry;
         let now = Instant::now();
         let outcome = match &result {
             Ok(_) => LoginOutcome::Granted,
@@ -292,6 +289,7 @@ impl Decisions {
         match result {
             Ok(tenant) => {
                 allowed.succeeded();
+                payer.passed();
                 let fresh = self.login.fresh();
                 let mut state = self.state();
                 state.answered();
@@ -312,7 +310,7 @@ impl Decisions {
             Err(LoginError::Refused) => {
                 allowed.failed();
                 if let Attempt::New(_) = attempt {
-                    payer.throttle.failed(payer.client, payer.user, 1);
+                    payer.failed(1);
                 }
                 let mut state = self.state();
                 state.answered();

@@ -1,37 +1,17 @@
+//! Passwords that the configuration knows.
+
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
-use std::net::{IpAddr, Ipv4Addr};
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use federate_server::auth::{AuthError, Authenticator, CHALLENGE, MAX_WAITING, Principal, Users};
-use federate_server::tenant::Scope;
+use federate_server::auth::{AuthError, Authenticator, MAX_WAITING, Principal, Users};
 use futures_util::FutureExt as _;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Request};
+use http::HeaderMap;
 use tokio::time::timeout;
 
-use crate::support::{app, send, state, users};
-
-fn basic(user: &str, password: &str) -> HeaderMap {
-    let encoded = STANDARD.encode(format!("{user}:{password}"));
-    let value = HeaderValue::try_from(format!("Basic {encoded}")).unwrap();
-    HeaderMap::from_iter([(AUTHORIZATION, value)])
-}
-
-fn peer(number: u8) -> IpAddr {
-    Ipv4Addr::new(192, 0, 2, number).into()
-}
-
-fn user(name: &str) -> Result<Principal, AuthError> {
-    Ok(Principal::User {
-        name: name.into(),
-        scope: Scope::Everything,
-    })
-}
+use super::{basic, peer, user};
+use crate::support::users;
 
 #[tokio::test]
 async fn right_passwords_are_let_in_and_nothing_else() {
@@ -167,44 +147,4 @@ async fn guessers_are_turned_away_and_known_users_are_not() {
         .authenticate(Some(peer(1)), &basic("a", "another"))
         .await;
     assert_eq!(verdict, Err(AuthError::Unauthorized));
-}
-
-#[tokio::test]
-async fn malformed_headers_are_unauthorized() {
-    let state = state();
-    state.auth.set_web_users(users(&[("a", "b")]));
-    let app = app(state);
-    let huge = format!(
-        "Basic {}",
-        STANDARD.encode("a:".to_owned() + &"b".repeat(100_000))
-    );
-    let no_colon = format!("Basic {}", STANDARD.encode("ab"));
-    let values: [&[u8]; 8] = [
-        b"",
-        b"Basic",
-        b"Basic \xff",
-        b"Basic ::::",
-        b"Basic Ok",
-        b"Bearer YTpi",
-        no_colon.as_bytes(),
-        huge.as_bytes(),
-    ];
-    for value in values {
-        let value = HeaderValue::from_bytes(value).unwrap();
-        let request = Request::builder()
-            .uri("/metrics")
-            .header(AUTHORIZATION, value.clone());
-        let answer = send(&app, request.body(Body::empty()).unwrap()).await;
-        assert_eq!(answer.status, 401, "{value:?}");
-        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
-    }
-    let request = Request::builder()
-        .uri("/metrics")
-        .header(AUTHORIZATION, &basic("a", "b")[AUTHORIZATION]);
-    assert_eq!(
-        send(&app, request.body(Body::empty()).unwrap())
-            .await
-            .status,
-        200
-    );
 }

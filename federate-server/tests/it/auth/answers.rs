@@ -1,0 +1,181 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use federate_server::auth::CHALLENGE;
+use federate_server::listener::ListenAddress;
+use federate_server::serve::{Limits, serve};
+use futures_util::future::join_all;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{Counted, Mood, Outside, basic, guesses};
+use crate::support::{Answer, app, send, state, users};
+
+/// An app with the user `a` whose password is `b`, and what it counts.
+fn guarded() -> (Router, Counted) {
+    let state = state();
+    state.auth.set_web_users(users(&[("a", "b")]));
+    let auth = Arc::clone(&state.auth);
+    let app = app(state);
+    let counted = Counted::of(&auth);
+    (app, counted)
+}
+
+async fn ask(app: &Router, headers: &HeaderMap) -> Answer {
+    let mut request = Request::builder()
+        .uri("/metrics")
+        .body(Body::empty())
+        .unwrap();
+    request.headers_mut().extend(headers.clone());
+    send(app, request).await
+}
+
+#[tokio::test]
+async fn malformed_credentials_are_unauthorized_and_cost_nothing() {
+    let (app, counted) = guarded();
+    let encoded = |bytes: &[u8]| format!("Basic {}", STANDARD.encode(bytes)).into_bytes();
+    let huge = [b"a:".to_vec(), vec![b'b'; 100_000]].concat();
+    let values = [
+        b"".to_vec(),
+        b"Basic".to_vec(),
+        b"Basic \xff".to_vec(),
+        b"Basic ::::".to_vec(),
+        b"Basic Ok".to_vec(),
+        b"Bearer YTpi".to_vec(),
+        b"Digest username=\"a\"".to_vec(),
+        b"YTpi".to_vec(),
+        b"Basic YTpi, Basic YTpi".to_vec(),
+        b"Bearer x, Basic YTpi".to_vec(),
+        b"Basic YTpi Basic YTpi".to_vec(),
+        b"Basic\tYTpi".to_vec(),
+        encoded(b"ab"),
+        encoded(b"a\0:b"),
+        encoded(b"a:b\0"),
+        encoded(b"a:b\r\n"),
+        encoded(b"a\xff:b"),
+        encoded(&huge),
+    ];
+    for value in values {
+        let value = HeaderValue::from_bytes(&value).unwrap();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let answer = ask(&app, &headers).await;
+        assert_eq!(answer.status, 401, "{headers:?}");
+        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+    }
+    let right = basic("a", "b");
+    let mut twice = right.clone();
+    twice.append(AUTHORIZATION, right[AUTHORIZATION].clone());
+    assert_eq!(ask(&app, &twice).await.status, 401);
+    assert_eq!(counted.checks(), 0);
+    assert_eq!(ask(&app, &right).await.status, 200);
+}
+
+#[tokio::test]
+async fn every_refusal_of_credentials_reads_the_same() {
+    let (app, _) = guarded();
+    let without = ask(&app, &HeaderMap::new()).await;
+    for (user, password) in [("a", "x"), ("ä", "b"), ("a:b", "")] {
+        let answer = ask(&app, &basic(user, password)).await;
+        assert_eq!(
+            (answer.status, &answer.headers, &answer.body),
+            (without.status, &without.headers, &without.body),
+            "{user}"
+        );
+    }
+    assert_eq!(without.status, 401);
+    assert_eq!(without.header("www-authenticate"), CHALLENGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_are_not_let_in_are_told_how_to() {
+    let (app, _) = guarded();
+    for guess in guesses("a", 3) {
+        assert_eq!(ask(&app, &guess).await.status, 401);
+    }
+    let slowed = ask(&app, &basic("a", "another")).await;
+    assert_eq!(slowed.status, 429);
+    assert_eq!(slowed.header("retry-after"), "60");
+    assert_eq!(slowed.header("www-authenticate"), CHALLENGE);
+
+    let state = state();
+    let outside = Arc::new(Outside::default());
+    outside.set(Mood::Down);
+    state.auth.set_login(Some(Arc::clone(&outside) as _));
+    let app = crate::support::app(state);
+    let down = ask(&app, &basic("alice", "right")).await;
+    assert_eq!(down.status, 503);
+    assert_eq!(down.header("retry-after"), "10");
+    assert_eq!(down.header("www-authenticate"), CHALLENGE);
+    outside.set(Mood::Locks(Duration::from_secs(300)));
+    let locked = ask(&app, &basic("alice", "right")).await;
+    assert_eq!(locked.status, 429);
+    assert_eq!(locked.header("retry-after"), "300");
+    assert_eq!(locked.header("www-authenticate"), CHALLENGE);
+}
+
+/// Answers of a real socket to raw requests, each on a connection of its own.
+async fn raw(requests: Vec<Vec<u8>>) -> Vec<String> {
+    let (app, _) = guarded();
+    let address: ListenAddress = "127.0.0.1:0".parse().unwrap();
+    let listener = address.bind().await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let forever = std::future::pending();
+    let serving = tokio::spawn(serve(
+        listener,
+        app,
+        Arc::new(()),
+        Limits::default(),
+        forever,
+    ));
+    let answers = requests.into_iter().map(async |request| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(&request).await;
+        let mut answer = vec![0; 1 << 16];
+        let length = stream.read(&mut answer).await.unwrap_or_default();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    });
+    let answers = join_all(answers).await;
+    serving.abort();
+    answers
+}
+
+#[tokio::test]
+async fn smuggled_headers_let_nobody_in() {
+    let f = |headers: &str| {
+        format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n").into_bytes()
+    };
+    let long = STANDARD.encode([b"a:".to_vec(), vec![b'b'; 10 << 20]].concat());
+    let cases = [
+        ("Authorization: Basic YTpi", "200"),
+        ("authorization:Basic YTpi", "200"),
+        (
+            "Authorization: Basic YTpi\r\nAuthorization: Basic YTpi",
+            "401",
+        ),
+        (
+            "Authorization: Basic eDp5\r\nAUTHORIZATION: Basic YTpi",
+            "401",
+        ),
+        ("Authorization: Basic YTpi,Basic YTpi", "401"),
+        ("Proxy-Authorization: Basic YTpi", "401"),
+        ("X-Forwarded-User: a", "401"),
+        ("Authorization : Basic YTpi", "400"),
+        ("Authorization: Basic\r\n YTpi", "400"),
+        ("Authorization: Basic YTpi\0", "400"),
+        (&format!("Authorization: Basic {long}"), "431"),
+    ];
+    let requests = cases.iter().map(|(headers, _)| f(headers)).collect();
+    let answers = raw(requests).await;
+    for ((headers, want), answer) in cases.iter().zip(answers) {
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        let headers = &headers[..headers.len().min(80)];
+        assert_eq!(status, *want, "{headers}: {answer}");
+    }
+}

@@ -1,0 +1,334 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use federate_server::auth::{AuthError, Authenticator, FRESH, GOES_ON, Principal, REFUSED};
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use tokio::time::{Instant, advance, sleep};
+
+use super::{Counted, Mood, Outside, basic, guesses, peer, services};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// An authenticator, and who it asks: `alice` sees services 1 and 2, `bob` service 3.
+fn asking() -> (Arc<Authenticator>, Arc<Outside>) {
+    let auth = Arc::new(Authenticator::open());
+    let outside = Arc::new(Outside::default());
+    outside.put("alice", "right", &["1", "2"]);
+    outside.put("bob", "right", &["3"]);
+    auth.set_login(Some(Arc::clone(&outside) as _));
+    (auth, outside)
+}
+
+async fn ask(auth: &Authenticator, user: &str, password: &str) -> Result<Principal, AuthError> {
+    auth.authenticate(Some(peer(1)), &basic(user, password))
+        .await
+}
+
+fn is_unavailable(outcome: &Result<Principal, AuthError>) -> bool {
+    matches!(outcome, Err(AuthError::Unavailable { .. }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_see_what_they_see_there() {
+    let (auth, outside) = asking();
+    let alice = ask(&auth, "alice", "right").await.unwrap();
+    assert_eq!(alice.name(), Some("alice"));
+    assert_eq!(services(&alice), ["1", "2"]);
+    let bob = ask(&auth, "bob", "right").await.unwrap();
+    assert_eq!(services(&bob), ["3"]);
+    for (name, password) in [("alice", "wrong"), ("carol", "right"), ("", "")] {
+        let got = ask(&auth, name, password).await;
+        assert_eq!(got, Err(AuthError::Unauthorized), "{name}");
+    }
+    // Every one of them is known by now.
+    let asked = outside.asked();
+    for (name, password, want) in [
+        ("alice", "right", Ok(alice)),
+        ("bob", "right", Ok(bob)),
+        ("alice", "wrong", Err(AuthError::Unauthorized)),
+    ] {
+        assert_eq!(ask(&auth, name, password).now_or_never(), Some(want));
+    }
+    assert_eq!(outside.asked(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_is_renewed_once_it_is_old() {
+    let (auth, outside) = asking();
+    let first = ask(&auth, "alice", "right").await.unwrap();
+    advance(FRESH - MINUTE).await;
+    assert_eq!(ask(&auth, "alice", "right").await, Ok(first.clone()));
+    assert_eq!(outside.asked(), 1);
+    advance(MINUTE).await;
+    // The same grant: the same scope, with all that is kept in it.
+    assert_eq!(ask(&auth, "alice", "right").await, Ok(first.clone()));
+    assert_eq!(outside.asked(), 2);
+
+    outside.put("alice", "right", &["1", "2", "4"]);
+    advance(FRESH).await;
+    let more = ask(&auth, "alice", "right").await.unwrap();
+    assert_eq!(services(&more), ["1", "2", "4"]);
+    assert_ne!(more.scope(), first.scope());
+
+    outside.change(|it| it.fresh = Some(MINUTE));
+    advance(FRESH).await;
+    ask(&auth, "alice", "right").await.unwrap();
+    advance(MINUTE).await;
+    ask(&auth, "alice", "right").await.unwrap();
+    assert_eq!(outside.asked(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_revoked_ends_within_the_time_of_the_cache() {
+    let (auth, outside) = asking();
+    ask(&auth, "alice", "right").await.unwrap();
+    ask(&auth, "bob", "right").await.unwrap();
+    outside.put("alice", "changed", &["1"]);
+    outside.put("bob", "right", &[]);
+    advance(FRESH).await;
+    let got = ask(&auth, "alice", "right").await;
+    assert_eq!(got, Err(AuthError::Unauthorized));
+    let bob = ask(&auth, "bob", "right").await.unwrap();
+    assert!(services(&bob).is_empty());
+    let alice = ask(&auth, "alice", "changed").await.unwrap();
+    assert_eq!(services(&alice), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_requests_are_one_login() {
+    let (auth, outside) = asking();
+    outside.change(|it| it.takes = Duration::from_secs(2));
+    let right = basic("alice", "right");
+    for round in 1..=3 {
+        let asked = (0..100).map(|at| auth.authenticate(Some(peer(at)), &right));
+        let all = join_all(asked).await;
+        let first = all[0].clone().unwrap();
+        assert!(all.iter().all(|got| got.as_ref() == Ok(&first)));
+        assert_eq!(outside.asked(), round);
+        advance(FRESH).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_under_way_are_bounded() {
+    let (auth, outside) = asking();
+    outside.change(|it| it.takes = Duration::from_secs(1));
+    for number in 0..60 {
+        outside.put(&format!("user {number}"), "right", &["1"]);
+    }
+    let headers: Vec<_> = (0..60)
+        .map(|number| basic(&format!("user {number}"), "right"))
+        .collect();
+    let asked = headers
+        .iter()
+        .enumerate()
+        .map(|(at, headers)| auth.authenticate(Some(peer(at as u8)), headers));
+    assert!(join_all(asked).await.iter().all(Result::is_ok));
+    assert_eq!(outside.change(|it| it.most_under_way), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hangs_up_wastes_no_login() {
+    let (auth, outside) = asking();
+    outside.change(|it| it.takes = Duration::from_secs(2));
+    let right = basic("alice", "right");
+    for _ in 0..10 {
+        let asked = auth.authenticate(Some(peer(1)), &right);
+        let gone = tokio::time::timeout(Duration::from_millis(100), asked).await;
+        assert!(gone.is_err());
+    }
+    ask(&auth, "alice", "right").await.unwrap();
+    assert_eq!(outside.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_go_on_while_the_login_is_down() {
+    for mood in [Mood::Down, Mood::Hangs, Mood::Panics] {
+        let (auth, outside) = asking();
+        let alice = ask(&auth, "alice", "right").await.unwrap();
+        outside.set(mood);
+        advance(FRESH).await;
+        let begun = Instant::now();
+        for minute in 5..60 {
+            let got = ask(&auth, "alice", "right").await;
+            assert_eq!(got, Ok(alice.clone()), "{mood:?} {minute}");
+            let bob = ask(&auth, "bob", "right").await;
+            assert!(is_unavailable(&bob), "{mood:?} {minute}: {bob:?}");
+            advance((begun + (minute - 4) * MINUTE).saturating_duration_since(Instant::now()))
+                .await;
+        }
+        advance(GOES_ON).await;
+        let got = ask(&auth, "alice", "right").await;
+        assert!(is_unavailable(&got), "{mood:?}: {got:?}");
+        // It is back.
+        outside.set(Mood::Good);
+        advance(MINUTE).await;
+        let got = ask(&auth, "alice", "right").await;
+        assert_eq!(got, Ok(alice), "{mood:?}");
+        assert!(ask(&auth, "bob", "right").await.is_ok(), "{mood:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_holds_requests_up_once() {
+    let (auth, outside) = asking();
+    let alice = ask(&auth, "alice", "right").await.unwrap();
+    outside.set(Mood::Hangs);
+    advance(FRESH).await;
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        let begun = Instant::now();
+        assert_eq!(ask(&auth, "alice", "right").await, Ok(alice.clone()));
+        waits.push(begun.elapsed());
+        sleep(MINUTE).await;
+    }
+    assert_eq!(waits[0], Duration::from_secs(3));
+    assert!(waits[1..].iter().all(Duration::is_zero), "{waits:?}");
+    // What is revoked meanwhile ends with the first answer.
+    outside.put("alice", "changed", &["1"]);
+    outside.set(Mood::Good);
+    let asked = outside.asked();
+    while outside.asked() == asked {
+        let _ = ask(&auth, "alice", "right").await;
+        sleep(MINUTE / 2).await;
+    }
+    let got = ask(&auth, "alice", "right").await;
+    assert_eq!(got, Err(AuthError::Unauthorized));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_not_sent_again_at_once() {
+    let (auth, outside) = asking();
+    for _ in 0..29 {
+        let got = ask(&auth, "alice", "next").await;
+        assert_eq!(got, Err(AuthError::Unauthorized));
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(outside.asked(), 1);
+    // The password becomes right.
+    outside.put("alice", "next", &["1"]);
+    advance(REFUSED).await;
+    assert!(ask(&auth, "alice", "next").await.is_ok());
+}
+
+/// UAA locks an account after five failures in a row within an hour.
+#[tokio::test(start_paused = true)]
+async fn no_account_is_locked_by_guesses() {
+    let (auth, outside) = asking();
+    assert!(ask(&auth, "alice", "right").await.is_ok());
+    // Every user name is the same to UAA however it is written.
+    let names = ["bob", "Bob", "BOB", " bob"];
+    let mut guesses = names
+        .map(|name| guesses(name, 100).into_iter())
+        .into_iter()
+        .flatten()
+        .enumerate();
+    let begun = Instant::now();
+    while begun.elapsed() < 59 * MINUTE {
+        let (at, guess) = guesses.next().unwrap();
+        let from = peer(at as u8);
+        let got = auth.authenticate(Some(from), &guess).await;
+        assert!(got.is_err());
+        let wrong = ask(&auth, "bob", "forgotten").await;
+        assert!(wrong.is_err());
+        // Renewals are nobody else's business.
+        assert!(ask(&auth, "alice", "right").await.is_ok());
+        advance(MINUTE / 2).await;
+    }
+    let failures = outside.change(|it| {
+        let bobs = it.asked.iter().filter(|(name, _)| name != "alice");
+        bobs.count()
+    });
+    assert_eq!(failures, 3);
+    let got = ask(&auth, "bob", "right").await;
+    assert!(
+        matches!(got, Err(AuthError::TooManyFailures { retry_after }) if retry_after <= 60 * MINUTE)
+    );
+}
+
+/// Whoever guesses at one address, and a program that doesn't give up, leave the user one.
+#[tokio::test(start_paused = true)]
+async fn guesses_of_one_address_keep_nobody_out() {
+    let (auth, outside) = asking();
+    for guess in guesses("bob", 200) {
+        let _ = auth.authenticate(Some(peer(2)), &guess).await;
+        advance(MINUTE / 5).await;
+    }
+    assert!(ask(&auth, "bob", "right").await.is_ok());
+
+    outside.put("bob", "changed", &["3"]);
+    for _ in 0..120 {
+        let got = auth
+            .authenticate(Some(peer(3)), &basic("bob", "right"))
+            .await;
+        assert!(got.is_ok() || got == Err(AuthError::Unauthorized));
+        advance(MINUTE).await;
+    }
+    assert!(ask(&auth, "bob", "changed").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_account_keeps_who_is_in() {
+    let (auth, outside) = asking();
+    let alice = ask(&auth, "alice", "right").await.unwrap();
+    outside.set(Mood::Locks(5 * MINUTE));
+    advance(FRESH).await;
+    let asked = outside.asked();
+    for _ in 0..4 {
+        assert_eq!(ask(&auth, "alice", "right").await, Ok(alice.clone()));
+        let got = ask(&auth, "alice", "another").await;
+        assert!(
+            matches!(got, Err(AuthError::TooManyFailures { .. })),
+            "{got:?}"
+        );
+        sleep(MINUTE).await;
+    }
+    assert_eq!(outside.asked(), asked + 1, "a locked account is let alone");
+    outside.set(Mood::Good);
+    sleep(MINUTE).await;
+    assert_eq!(ask(&auth, "alice", "right").await, Ok(alice));
+    sleep(MINUTE).await;
+    assert_eq!(outside.asked(), asked + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_with_the_same_login_keeps_what_it_decided() {
+    let (auth, outside) = asking();
+    let alice = ask(&auth, "alice", "right").await.unwrap();
+    auth.set_login(Some(Arc::clone(&outside) as _));
+    assert_eq!(ask(&auth, "alice", "right").await, Ok(alice));
+    assert_eq!(outside.asked(), 1);
+
+    let another = Arc::new(Outside::default());
+    auth.set_login(Some(Arc::clone(&another) as _));
+    let got = ask(&auth, "alice", "right").await;
+    assert_eq!(got, Err(AuthError::Unauthorized));
+    auth.set_login(None);
+    let got = ask(&auth, "alice", "right").await;
+    assert_eq!(got, Err(AuthError::Unauthorized));
+    assert_eq!((outside.asked(), another.asked()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_are_counted() {
+    let (auth, outside) = asking();
+    let counted = Counted::of(&auth);
+    ask(&auth, "alice", "right").await.unwrap();
+    ask(&auth, "alice", "right").await.unwrap();
+    ask(&auth, "alice", "wrong").await.unwrap_err();
+    outside.set(Mood::Down);
+    ask(&auth, "bob", "right").await.unwrap_err();
+    outside.set(Mood::Locks(MINUTE));
+    ask(&auth, "bob", "right").await.unwrap_err();
+    let f = |name, label: &str, want| assert_eq!(counted.sum(name, &[label]), want, "{label}");
+    f("logins_total", "Granted", 1);
+    f("logins_total", "Refused", 1);
+    f("logins_total", "Unavailable", 1);
+    f("logins_total", "TooManyAttempts", 1);
+    f("requests_total", "Right", 2);
+    f("requests_total", "Wrong", 1);
+    f("requests_total", "Unavailable", 1);
+    f("requests_total", "TooManyFailures", 1);
+    assert_eq!(counted.sum("requests_total", &["authority=\"Login\""]), 5);
+}
