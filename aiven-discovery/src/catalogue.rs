@@ -1,5 +1,6 @@
 //! Which services of a project are to be discovered, and with which additional labels.
 
+mod cloud_foundry;
 mod file;
 mod names_file;
 mod services_file;
@@ -7,16 +8,19 @@ mod services_file;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
+use ::cloud_foundry::{ListError, Transient};
 use async_trait::async_trait;
 use prom_model::label::LabelSet;
 
+pub use cloud_foundry::CloudFoundryCatalogue;
 pub use names_file::NamesFile;
 pub use services_file::ServicesFile;
 
 /// Tells which services are to be discovered.
 ///
-/// It is asked at each refresh. After an error the last listing stays in force, so that an
+/// It is asked at each reading of the service list, unless it has a pace of its own. After an error the last listing stays in force, so that an
 /// implementation need not keep it.
 #[async_trait]
 pub trait Catalogue: Send + Sync {
@@ -25,6 +29,12 @@ pub trait Catalogue: Send + Sync {
     /// # Errors
     /// [`CatalogueError`] where that can't be told.
     async fn list(&self) -> Result<Listing, CatalogueError>;
+
+    /// Time between listings of a catalogue that has a pace of its own; a service that it has newly is then asked of
+    /// Aiven at once. `None` for one that costs nothing and is asked at each reading of the service list.
+    fn refresh_interval(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The services that are to be discovered.
@@ -82,7 +92,7 @@ pub enum CatalogueError {
     #[error("no answer from the service catalogue within {limit:?}")]
     TimedOut {
         /// The time-out.
-        limit: std::time::Duration,
+        limit: Duration,
     },
     /// The file isn't what it should be.
     #[error("{path}:{line}:{column}: {problem}")]
@@ -96,7 +106,35 @@ pub enum CatalogueError {
         /// What is wrong and what was expected; names the entry.
         problem: String,
     },
+    /// Cloud Foundry doesn't list its service instances.
+    #[error("cloud foundry's service instances can't be listed")]
+    CloudFoundry(#[from] ListError),
+    /// Cloud Foundry has, or shows, none of what the configuration names.
+    #[error("cloud foundry shows none of these {what}: {names}")]
+    NoneKnown {
+        /// What they are.
+        what: &'static str,
+        /// Their names.
+        names: String,
+    },
+    /// Cloud Foundry lists no service instance any more, although one of before exists.
+    #[error("cloud foundry lists no service instances, but {guid} exists")]
+    SuddenlyEmpty {
+        /// That one.
+        guid: String,
+    },
     /// A catalogue elsewhere failed.
     #[error("the service catalogue failed")]
     Other(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl CatalogueError {
+    /// How long the catalogue asks to wait before the next listing.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::CloudFoundry(error) => error.retry_after(),
+            _ => None,
+        }
+    }
 }

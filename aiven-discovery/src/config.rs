@@ -1,5 +1,6 @@
 //! One entry of `aiven_sd_configs`.
 
+mod cloud_foundry;
 mod decode;
 
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use crate::metrics::Metrics;
 use crate::resolve::{Nameservers, Resolve, ResolverBuildError, SystemResolver};
 use crate::state::StateFile;
 use crate::target_group::TargetSettings;
+
+pub use cloud_foundry::CloudFoundryConfig;
 
 /// Where Aiven's API is.
 pub const DEFAULT_API_URL: &str = "https://api.aiven.io";
@@ -66,21 +69,37 @@ pub enum ServicesSource {
     ServicesFile(PathBuf),
     /// A name a line; not part of the file, but what the old sidecar had.
     NamesFile(PathBuf),
+    /// `cloud_foundry`: its service instances.
+    CloudFoundry(Box<CloudFoundryConfig>),
 }
 
 impl ServicesSource {
-    fn catalogue(&self) -> Arc<dyn Catalogue> {
-        match self {
-            Self::WholeProject => Arc::new(WholeProject),
-            Self::ServicesFile(path) => Arc::new(ServicesFile::new(path)),
-            Self::NamesFile(path) => Arc::new(NamesFile::new(path)),
+    /// Whether `other` has the same services, however they are asked for.
+    #[must_use]
+    pub fn lists_the_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::CloudFoundry(mine), Self::CloudFoundry(theirs)) => {
+                mine.lists_the_same_as(theirs)
+            }
+            _ => self == other,
         }
     }
 
-    const fn path_mut(&mut self) -> Option<&mut PathBuf> {
+    fn catalogue(&self, options: &BuildOptions) -> Result<Arc<dyn Catalogue>, BuildError> {
+        Ok(match self {
+            Self::WholeProject => Arc::new(WholeProject),
+            Self::ServicesFile(path) => Arc::new(ServicesFile::new(path)),
+            Self::NamesFile(path) => Arc::new(NamesFile::new(path)),
+            Self::CloudFoundry(config) => Arc::new(config.catalogue(options)?),
+        })
+    }
+
+    /// Makes relative paths relative to `directory`; an absolute one replaces it.
+    fn set_directory(&mut self, directory: &Path) {
         match self {
-            Self::WholeProject => None,
-            Self::ServicesFile(path) | Self::NamesFile(path) => Some(path),
+            Self::WholeProject => {}
+            Self::ServicesFile(path) | Self::NamesFile(path) => *path = directory.join(&*path),
+            Self::CloudFoundry(config) => config.set_directory(directory),
         }
     }
 }
@@ -92,9 +111,10 @@ pub struct BuildOptions {
     pub api_token: Option<Secret>,
     /// The API's address where the settings have none.
     pub api_url: Option<Url>,
-    /// The `User-Agent` of calls to the API: product and version. This crate's where there is none.
+    /// The `User-Agent` of calls to Aiven's and Cloud Foundry's APIs: product and version. That of the crate that calls
+    /// where there is none.
     pub user_agent: Option<String>,
-    /// Certificates in PEM that the API may have beside those the system trusts.
+    /// Certificates in PEM that these APIs may have beside those the system trusts.
     pub extra_ca_pem: Option<String>,
     /// The folder where the last-known discovery is kept.
     pub state_folder: Option<PathBuf>,
@@ -115,6 +135,17 @@ pub enum BuildError {
     /// The API's client.
     #[error("the client of aiven's api can't be set up")]
     Api(#[from] HttpApiBuildError),
+    /// The client of Cloud Foundry's API.
+    #[error("the client of the cloud foundry api can't be set up")]
+    CloudFoundry(#[source] rest_client::BuildError),
+    /// The file with additional certificates for Cloud Foundry can't be read.
+    #[error("can't read ca_file {path}")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// What reading it failed on.
+        source: std::io::Error,
+    },
     /// The resolver.
     #[error("the resolver can't be set up")]
     Resolver(#[from] ResolverBuildError),
@@ -142,14 +173,10 @@ impl AivenSdConfig {
 
     /// Makes relative paths relative to `directory`, that of the configuration file.
     pub fn set_directory(&mut self, directory: &Path) {
-        let token_file = match &mut self.api_token {
-            Some(SecretSource::File(path)) => Some(path),
-            _ => None,
-        };
-        for path in token_file.into_iter().chain(self.services.path_mut()) {
-            // An absolute path replaces the directory.
+        if let Some(SecretSource::File(path)) = &mut self.api_token {
             *path = directory.join(&*path);
         }
+        self.services.set_directory(directory);
     }
 
     /// What decides which services become targets.
@@ -207,7 +234,7 @@ impl AivenSdConfig {
             integrate_interval: self.integrate_interval,
             dns_refresh_interval: self.dns_refresh_interval,
         };
-        let catalogue = self.services.catalogue();
+        let catalogue = self.services.catalogue(options)?;
         let (discoverer, discovery) = Discoverer::new(settings, Arc::new(api), catalogue, resolver);
         let discoverer = discoverer.with_metrics(options.metrics.clone());
         let discoverer = match &options.state_folder {
@@ -239,6 +266,7 @@ impl AivenSdConfig {
             ServicesSource::WholeProject => mapping,
             ServicesSource::ServicesFile(path) => mapping.with("services_file", path.as_path()),
             ServicesSource::NamesFile(path) => mapping.with("service_names_file", path.as_path()),
+            ServicesSource::CloudFoundry(config) => mapping.with("cloud_foundry", config.shown()),
         };
         mapping
             .with("scheme", self.scheme.as_str())

@@ -2,6 +2,7 @@
 
 mod access;
 mod known;
+mod refresh;
 mod rounds;
 mod shown;
 mod status;
@@ -35,7 +36,7 @@ pub struct DiscoverySettings {
     /// Whether the integration is enabled on listed services that lack it; needs
     /// [`TargetSettings::endpoint_id`].
     pub integrate: bool,
-    /// Time between readings of the catalogue and the service list.
+    /// Time between readings of the service list, and of a catalogue that has no pace of its own.
     pub refresh_interval: Duration,
     /// Time between attempts to integrate what lacks the integration.
     pub integrate_interval: Duration,
@@ -91,14 +92,20 @@ pub struct Discoverer {
 /// What the loops tell each other.
 #[derive(Default)]
 struct Signals {
-    /// The first refresh is over, however it went.
+    /// The first reading of the service list is over, however it went.
     refreshed: SetOnce<()>,
+    /// The first reading of the catalogue is over, however it went.
+    listed: SetOnce<()>,
     /// The first round of integrations after a refresh that succeeded is over.
     integrated: SetOnce<()>,
     /// Credentials and CA were asked for, however that went.
     access_tried: SetOnce<()>,
     /// The API has answered with the service list.
     answered: Notify,
+    /// The catalogue lists a service that the service list didn't have.
+    refresh: Notify,
+    /// Something new may need the integration.
+    integrate: Notify,
     /// Something new needs a lookup.
     resolve: Notify,
     /// Something is worth keeping.
@@ -207,6 +214,7 @@ impl Discoverer {
         self.restore().await;
         tokio::join!(
             self.refresh_loop(),
+            self.catalogue_loop(),
             self.integrate_loop(),
             self.resolve_loop(),
             self.access_loop(),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::error::{AnswerError, ListError, Server};
 use crate::list::{Included, Item, List, Named, Query, ToOne};
+use crate::roots::below;
 use crate::session::Session;
 
 /// Which service instances are listed.
@@ -176,9 +177,13 @@ impl Session {
     /// # Errors
     /// [`ListError`]
     pub async fn service_instance_exists(&self, guid: &str) -> Result<bool, ListError> {
-        let query = Query::new("service_instances").with("guids", guid);
-        let list = self.list::<Named>(&query).await?;
-        Ok(list.items.contains_key(guid))
+        let roots = self.cloud_foundry().roots().await?;
+        let url = below(&roots.v3, &["service_instances", guid]);
+        match self.get(&url).await {
+            Ok(_) => Ok(true),
+            Err(ListError::Answer(AnswerError::UnexpectedStatus { status: 404, .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The names of the offerings that were asked for, by guid.

@@ -84,35 +84,38 @@ impl CloudFoundry {
         let url = below(&self.roots().await?.uaa, &["oauth", "token"]);
         let request = self
             .request(Method::POST, url)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let mut form = Serializer::new(String::new());
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form(grant));
         let request = match grant {
-            Grant::Client { id, secret } => {
-                form.append_pair("grant_type", "client_credentials");
-                form.append_pair("client_id", id);
-                // Not as basic authentication, whose encoding of special characters UAA's versions disagree about.
-                form.append_pair("client_secret", secret.expose());
-                request
-            }
-            Grant::User { username, password } => {
-                form.append_pair("grant_type", "password");
-                form.append_pair("username", username);
-                form.append_pair("password", password.expose());
-                request.basic_auth(PUBLIC_CLIENT.0, Some(PUBLIC_CLIENT.1))
-            }
-            Grant::Refresh(token) => {
-                form.append_pair("grant_type", "refresh_token");
-                form.append_pair("refresh_token", token.expose());
-                request.basic_auth(PUBLIC_CLIENT.0, Some(PUBLIC_CLIENT.1))
-            }
+            Grant::Client { .. } => request,
+            _ => request.basic_auth(PUBLIC_CLIENT.0, Some(PUBLIC_CLIENT.1)),
         };
-        let answer = self.send(Server::Uaa, request.body(form.finish())).await?;
+        let answer = self.send(Server::Uaa, request).await?;
         if answer.is_success() {
             granted(&answer.body).map_err(GrantError::Answer)
         } else {
             Err(refusal(&answer))
         }
     }
+}
+
+fn form(grant: Grant<'_>) -> String {
+    let mut form = Serializer::new(String::new());
+    match grant {
+        Grant::Client { id, secret } => form
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", id)
+            // Not as basic authentication, whose encoding of special characters UAA's versions disagree about.
+            .append_pair("client_secret", secret.expose()),
+        Grant::User { username, password } => form
+            .append_pair("grant_type", "password")
+            .append_pair("username", username)
+            .append_pair("password", password.expose()),
+        Grant::Refresh(token) => form
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", token.expose()),
+    };
+    form.finish()
 }
 
 fn granted(body: &[u8]) -> Result<Granted, AnswerError> {

@@ -7,7 +7,7 @@ use prom_config::{ConfigError, Decode, Fields, Node};
 use prom_model::secret::Secret;
 use url::Url;
 
-use super::{AivenSdConfig, ServicesSource};
+use super::{AivenSdConfig, CloudFoundryConfig, ServicesSource};
 use crate::api::SecretSource;
 
 const DNS_PORT: u16 = 53;
@@ -36,8 +36,20 @@ impl Decode for AivenSdConfig {
         if let Some(types) = fields.checked("service_types", service_types)? {
             config.service_types = types;
         }
-        if let Some(path) = optional_text(&mut fields, "services_file")? {
-            config.services = ServicesSource::ServicesFile(path.into());
+        let services_file = optional_text(&mut fields, "services_file")?;
+        let cloud_foundry: Option<CloudFoundryConfig> = fields.optional("cloud_foundry")?;
+        match (services_file, cloud_foundry) {
+            (Some(_), Some(_)) => {
+                return Err(fields.error_at(
+                    "cloud_foundry",
+                    "services_file and cloud_foundry are both set, expected at most one",
+                ));
+            }
+            (Some(path), None) => config.services = ServicesSource::ServicesFile(path.into()),
+            (None, Some(cloud_foundry)) => {
+                config.services = ServicesSource::CloudFoundry(Box::new(cloud_foundry));
+            }
+            (None, None) => {}
         }
         if let Some(scheme) = fields.checked("scheme", scheme)? {
             config.scheme = scheme;
@@ -85,13 +97,16 @@ fn api_token(fields: &mut Fields) -> Result<Option<SecretSource>, ConfigError> {
 }
 
 /// An empty text counts as absent.
-fn optional_text(fields: &mut Fields, name: &'static str) -> Result<Option<String>, ConfigError> {
+pub(super) fn optional_text(
+    fields: &mut Fields,
+    name: &'static str,
+) -> Result<Option<String>, ConfigError> {
     let text: Option<String> = fields.optional(name)?;
     Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// Doesn't quote what may hold a password.
-fn api_url(text: String) -> Result<Option<Url>, &'static str> {
+pub(super) fn api_url(text: String) -> Result<Option<Url>, &'static str> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -120,7 +135,7 @@ fn scheme(scheme: String) -> Result<String, String> {
     }
 }
 
-fn interval(interval: Duration) -> Result<Duration, &'static str> {
+pub(super) fn interval(interval: Duration) -> Result<Duration, &'static str> {
     if interval < Duration::from_secs(1) {
         return Err("too short, expected 1s or more");
     }

@@ -33,8 +33,10 @@ pub(crate) struct Known {
     pub(super) ca_pem: Option<String>,
     access: HashMap<String, Arc<ServiceAccess>>,
     restored: bool,
-    /// Catalogue and service list were asked for, however that went.
+    /// The service list was asked for, however that went.
     pub(super) attempted: bool,
+    /// The catalogue was asked for, however that went.
+    pub(super) listing_attempted: bool,
     /// The service list was read since the start.
     pub(super) refreshed: bool,
     /// A round of lookups was made since then.
@@ -103,7 +105,7 @@ impl Known {
             Progress::Discovered
         } else if self.restored && self.published {
             Progress::Restored
-        } else if self.attempted && !self.is_complete() {
+        } else if self.attempted && self.listing_attempted && !self.is_complete() {
             Progress::Failed
         } else {
             Progress::Waiting
@@ -136,6 +138,17 @@ impl Known {
         let mut any = self.services.iter().flatten();
         let service = self.wanted(settings).next().or_else(|| any.next())?;
         Some(service.name.clone())
+    }
+
+    /// Takes over a listing; whether it has a service that neither the one before nor the service list has.
+    pub(super) fn replace_listing(&mut self, listing: Listing) -> bool {
+        let missing = self.missing(&listing);
+        let is_new = missing.into_iter().any(|name| match &self.listing {
+            Some(before) => before.extra_labels(name).is_none(),
+            None => self.services.is_some(),
+        });
+        self.listing = Some(listing);
+        is_new
     }
 
     /// Takes over a list that was read.
@@ -265,6 +278,26 @@ impl Known {
             .collect()
     }
 
+    /// Those of `listing` that the service list doesn't have; none while there is no service list.
+    fn missing<'a>(&self, listing: &'a Listing) -> Vec<&'a str> {
+        let (Listing::Services(listed), Some(services)) = (listing, &self.services) else {
+            return Vec::new();
+        };
+        let known: BTreeSet<_> = services.iter().map(|service| &service.name).collect();
+        let names = listed.keys().filter(|name| !known.contains(name));
+        names.map(String::as_str).collect()
+    }
+
+    /// Services that one of the next service lists may say more about: listed ones that it doesn't have yet, and those
+    /// without a host name.
+    pub(super) fn unsettled(&self, settings: &TargetSettings) -> BTreeSet<String> {
+        let missing = self.listing.iter().flat_map(|it| self.missing(it));
+        let lookups = self.to_resolve(settings).into_iter();
+        let hostless = lookups.filter(|lookup| lookup.host.is_none());
+        let hostless = hostless.map(|lookup| lookup.service);
+        missing.map(str::to_owned).chain(hostless).collect()
+    }
+
     /// Whether a service that could have targets has no addresses.
     pub(super) fn lacks_addresses(&self, settings: &TargetSettings) -> bool {
         self.to_resolve(settings)
@@ -321,17 +354,8 @@ impl Known {
             .filter(|service| settings.service_types.contains(&service.service_type))
             .map(|service| self.service_status(settings, service))
             .collect();
-        let missing = match (&self.listing, &self.services) {
-            (Some(Listing::Services(listed)), Some(services)) => {
-                let known: BTreeSet<_> = services.iter().map(|service| &service.name).collect();
-                listed
-                    .keys()
-                    .filter(|name| !known.contains(name))
-                    .cloned()
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
+        let missing = self.listing.iter().flat_map(|it| self.missing(it));
+        let missing = missing.map(str::to_owned).collect();
         DiscoveryStatus {
             progress: self.progress(),
             last_success: self.last_success,

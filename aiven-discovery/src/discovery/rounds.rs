@@ -1,6 +1,6 @@
 //! The loops of discovery, and one round of each.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
 use rest_client::Backoff;
@@ -9,8 +9,7 @@ use tracing::{info, warn};
 
 use super::known::{IntegrationTrouble, Lookup};
 use super::{Discoverer, Progress};
-use crate::api::{ApiError, IntegrationOutcome, ServiceList, with_causes};
-use crate::catalogue::CatalogueError;
+use crate::api::{ApiError, IntegrationOutcome, with_causes};
 use crate::health::Health;
 use crate::resolve::ResolveError;
 
@@ -18,8 +17,6 @@ use crate::resolve::ResolveError;
 pub(super) const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// How long the first lookups wait for the first integrations, and for credentials.
 const ORDER_PATIENCE: Duration = Duration::from_secs(15);
-/// When a reading of the catalogue is given up, so that a file on a dead network file system pins nothing.
-const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many lookups are under way at a time.
 const LOOKUPS: usize = 16;
 /// How long a round of lookups gathers answers before it publishes them.
@@ -64,107 +61,6 @@ impl Discoverer {
         }
     }
 
-    pub(super) async fn refresh_loop(&self) {
-        let interval = self.settings.refresh_interval;
-        let mut backoff = Backoff::new(FIRST_WAIT, interval);
-        loop {
-            let result = self.refresh().await;
-            let _ = self.signals.refreshed.set(());
-            let wait = match result {
-                Ok(()) => {
-                    backoff.reset();
-                    interval
-                }
-                Err(error) => wait_after(&error, &mut backoff, interval),
-            };
-            sleep(wait).await;
-        }
-    }
-
-    /// Reads catalogue and service list, each of which keeps its last good answer by itself.
-    async fn refresh(&self) -> Result<(), ApiError> {
-        let started = Instant::now();
-        let listing = async {
-            let listing = timeout(CATALOGUE_TIMEOUT, self.catalogue.list()).await;
-            listing.unwrap_or(Err(CatalogueError::TimedOut {
-                limit: CATALOGUE_TIMEOUT,
-            }))
-        };
-        let (listing, list) = tokio::join!(listing, self.services());
-        let seconds = started.elapsed().as_secs_f64();
-        self.metrics.count_refresh(list.is_ok(), seconds);
-        self.metrics.count_catalogue_reading(listing.is_ok());
-        let discovery = self.settings.name.as_str();
-        let targets = &self.settings.targets;
-        let mut known = self.known();
-        known.attempted = true;
-        match listing {
-            Ok(listing) => {
-                if known.catalogue_health.succeeded() {
-                    info!(discovery, "the service catalogue can be read again");
-                }
-                known.listing = Some(listing);
-            }
-            Err(error) => {
-                if known.catalogue_health.failed(&error) {
-                    let error = with_causes(&error);
-                    warn!(discovery, error, "the service catalogue can't be read");
-                }
-            }
-        }
-        let result = match list {
-            Ok(list) => {
-                if known.refresh_health.succeeded() {
-                    info!(discovery, "the service list can be read again");
-                }
-                let now = SystemTime::now();
-                known.last_success = Some(now);
-                let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-                self.metrics
-                    .set_last_success(discovery, since_epoch.as_secs_f64());
-                self.metrics.count_malformed_services(list.malformed.len());
-                known.report_malformed(discovery, &list.malformed);
-                known.replace_services(list, targets);
-                self.signals.answered.notify_one();
-                Ok(())
-            }
-            Err(error) => {
-                if known.refresh_health.call_failed(&error) {
-                    let error = with_causes(&error);
-                    warn!(
-                        discovery,
-                        error, "the service list can't be read; the targets stay"
-                    );
-                }
-                Err(error)
-            }
-        };
-        known.prune(targets);
-        let lacks_addresses = known.lacks_addresses(targets);
-        let first = !known.resolved;
-        drop(known);
-        self.publish();
-        if lacks_addresses || first {
-            self.signals.resolve.notify_one();
-        }
-        result
-    }
-
-    /// The service list; one that is suddenly empty only if a service of before is gone indeed.
-    async fn services(&self) -> Result<ServiceList, ApiError> {
-        let list = self.api.services().await?;
-        if !list.services.is_empty() || !list.malformed.is_empty() {
-            return Ok(list);
-        }
-        let before = self.known().any_service(&self.settings.targets);
-        match before {
-            Some(service) if self.api.service_exists(&service).await? => Err(ApiError::Nonsense {
-                reason: format!("the list of services is empty, but {service} exists"),
-            }),
-            _ => Ok(list),
-        }
-    }
-
     pub(super) async fn integrate_loop(&self) {
         let Some(endpoint_id) = self.settings.targets.endpoint_id.clone() else {
             return;
@@ -173,11 +69,18 @@ impl Discoverer {
             return;
         }
         self.signals.refreshed.wait().await;
+        self.signals.listed.wait().await;
         let interval = self.settings.integrate_interval;
         loop {
-            let asked = self.integrate(&endpoint_id).await;
+            // The round that starts now sees whatever asked for one until now.
+            let _ = self.signals.integrate.notified().now_or_never();
+            let asked = self.integrate(&endpoint_id).await.unwrap_or_default();
             let _ = self.signals.integrated.set(());
-            sleep(asked.unwrap_or_default().max(interval)).await;
+            sleep(asked).await;
+            tokio::select! {
+                () = sleep(interval.saturating_sub(asked)) => {}
+                () = self.signals.integrate.notified() => {}
+            }
         }
     }
 
@@ -256,6 +159,7 @@ impl Discoverer {
     pub(super) async fn resolve_loop(&self) {
         if *self.progress.borrow() < Progress::Restored {
             self.signals.refreshed.wait().await;
+            self.signals.listed.wait().await;
             let in_order = async {
                 self.signals.access_tried.wait().await;
                 if self.settings.integrate && self.settings.targets.endpoint_id.is_some() {

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) credentials: Result<Option<BasicAuth>, fn() -> ApiError>,
     pub(crate) ca: Result<String, fn() -> ApiError>,
     pub(crate) listing: Result<Listing, fn() -> CatalogueError>,
+    /// The catalogue's own pace.
+    pub(crate) listing_interval: Option<Duration>,
     /// The catalogue never answers.
     pub(crate) listing_hangs: bool,
     /// Hosts that aren't here fail.
@@ -50,6 +52,7 @@ impl Fake {
             credentials: Ok(Some(auth("first"))),
             ca: Ok("the ca".to_owned()),
             listing: Ok(Listing::WholeProject),
+            listing_interval: None,
             listing_hangs: false,
             hosts: BTreeMap::from([("a.host".to_owned(), addresses(&["10.0.0.1", "10.0.0.2"]))]),
             api_delay: Duration::ZERO,
@@ -254,11 +257,19 @@ impl AivenApi for Fake {
 #[async_trait]
 impl Catalogue for Fake {
     async fn list(&self) -> Result<Listing, CatalogueError> {
-        let hangs = self.world().listing_hangs;
+        let hangs = {
+            let mut world = self.world();
+            world.calls.push("list".to_owned());
+            world.listing_hangs
+        };
         if hangs {
             std::future::pending::<()>().await;
         }
         self.world().listing.clone().map_err(|failure| failure())
+    }
+
+    fn refresh_interval(&self) -> Option<Duration> {
+        self.world().listing_interval
     }
 }
 

@@ -11,6 +11,10 @@ mod fakes;
 mod access;
 /// The HTTP client against a server: retries, limits, what errors hold.
 mod api;
+/// A catalogue with a pace of its own, with paused time.
+mod catalogue;
+/// Everything together against a mocked Cloud Foundry and Aiven.
+mod cloud_foundry;
 /// The loops with paused time: order, pace, what is kept when something fails.
 mod discovery;
 /// Files: target files, catalogues, state.

@@ -241,7 +241,7 @@ impl Jobs {
             let former = &running.config;
             former.project == config.project
                 && former.api_url == config.api_url
-                && former.services == config.services
+                && former.services.lists_the_same_as(&config.services)
         });
         of_services.max_by_key(|running| {
             running.config.prometheus_endpoint_id == config.prometheus_endpoint_id

@@ -142,7 +142,12 @@ async fn tokens_end_and_are_renewed() {
 async fn a_user_logs_in_and_sees_their_spaces() {
     let platform = builder().start().await.unwrap();
     let client = client_of(&platform);
-    let seen = || async { client.login(USER, &PASSWORD.into()).await.unwrap() };
+    // In a task, as a server does it.
+    let seen = async || {
+        let client = client.clone();
+        let login = async move { client.login(USER, &PASSWORD.into()).await };
+        tokio::spawn(login).await.unwrap().unwrap()
+    };
     let want = || {
         let instances = platform.visible_instances(USER);
         let managed = instances.iter().filter(|it| it.name() != "drain");
