@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use federate_server::auth::AuthError;
+use federate_server::auth::{AuthError, Users};
 use federate_server::metrics::ReloadMetrics;
 use federate_server::serve::TlsSource as _;
 use federate_server::web_config::{LiveWebConfig, WebConfig};
@@ -229,6 +229,23 @@ async fn a_changed_file_is_used_and_a_broken_one_is_not() {
     files.renew_certificate();
     live.reload().unwrap();
     assert!(metrics.last_succeeded());
+}
+
+#[tokio::test]
+async fn users_may_move_to_the_configuration() {
+    let files = Files::new();
+    files.write("web.yml", &format!("basic_auth_users: {{a: {HASH}}}\n"));
+    let live = files.open(ReloadMetrics::default()).unwrap();
+    files.write("web.yml", "");
+    live.reload().unwrap_err();
+    live.authenticator().set_accounts(Some(Users::default()));
+    files.write("web.yml", "basic_auth_users: {}\n");
+    live.reload().unwrap();
+    let got = live
+        .authenticator()
+        .authenticate(None, &HeaderMap::new())
+        .await;
+    assert_eq!(got, Err(AuthError::Unauthorized));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod parts;
 mod passwords;
 /// What guessing costs, and whom.
 mod slow_down;
+mod told;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
