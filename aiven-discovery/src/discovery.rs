@@ -308,7 +308,8 @@ impl Discovery {
     /// with them.
     #[must_use]
     pub fn shown_status(&self) -> prom_model::target::DiscoveryStatus {
-        shown::shown(&self.name, self.status())
+        let source = |service: &str| self.targets.source(service);
+        shown::shown(&self.name, source, self.status())
     }
 }
 

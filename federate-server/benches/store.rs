@@ -3,10 +3,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use federate_server::federate::{Federation, Timestamps};
 use federate_server::selector::Selector;
 use federate_server::store::{DEFAULT_LOOKBACK, Store};
+use federate_server::tenant::{Scope, TargetFilter, Tenant, TenantLimits};
 use prom_model::exposition::negotiate::Response;
 use prom_model::exposition::{Format, MetricFamily, parse_families};
 use prom_model::label::LabelSet;
@@ -63,13 +64,13 @@ fn scrape(writer: &mut dyn TargetSink, at_ms: i64, samples: &[(SeriesRef, f64)])
     writer.commit();
 }
 
-/// A store with one scrape of every node, and the writers, which keep the nodes in it.
-fn fleet() -> (Arc<Store>, Vec<Box<dyn TargetSink>>, usize) {
+/// A store with one scrape of every node of so many services, and the writers, which keep the nodes in it.
+fn fleet(services: usize) -> (Arc<Store>, Vec<Box<dyn TargetSink>>, usize) {
     let store = Arc::new(Store::new(DEFAULT_LOOKBACK));
     let captures = CAPTURES
         .map(|text| parse_families(text.as_bytes(), Format::Text).expect("captures are valid"));
     let (mut writers, mut count) = (Vec::new(), 0);
-    for service in 0..SERVICES {
+    for service in 0..services {
         for (node, families) in captures.iter().enumerate() {
             let mut writer = store.open(Arc::new(target_labels(service, node)));
             let series = node_series(families, service, node);
@@ -119,8 +120,14 @@ fn ingest(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn encode(federation: &Federation, scope: &Scope, selectors: &[Selector], accept: &str) -> Vec<u8> {
+    let style = Response::negotiate(accept);
+    let encoded = federation.encode(scope, selectors, style, Timestamps::Written, NOW_MS);
+    encoded.expect("there is no limit")
+}
+
 fn federate(criterion: &mut Criterion) {
-    let (store, _writers, count) = fleet();
+    let (store, _writers, count) = fleet(SERVICES);
     let federation = Federation::new(store, &LabelSet::new());
     let names = "elasticsearch_(jvm_uptime_in_millis|os_cpu_percent|indices_docs_count)|disk_free|system_load1";
     let requests = [
@@ -134,26 +141,62 @@ fn federate(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("federate from {count} series"));
     for (what, selector) in requests {
         let selectors = [selector.parse::<Selector>().expect("a selector")];
-        let encode = |accept| {
-            federation.encode(
-                &selectors,
-                Response::negotiate(accept),
-                Timestamps::Written,
-                NOW_MS,
-            )
-        };
+        let answer = |accept| encode(&federation, &Scope::Everything, &selectors, accept);
         for (format, accept) in [
             ("text", ""),
             ("OpenMetrics", "application/openmetrics-text;version=1.0.0"),
         ] {
-            group.throughput(Throughput::Bytes(encode(accept).len() as u64));
+            group.throughput(Throughput::Bytes(answer(accept).len() as u64));
             group.bench_function(format!("{what}, {format}"), |bencher| {
-                bencher.iter(|| black_box(encode(accept)));
+                bencher.iter(|| black_box(answer(accept)));
             });
         }
     }
     group.finish();
 }
 
-criterion_group!(benches, ingest, federate);
+/// Everything that one tenant sees, which is one service, beside few others and many.
+fn tenants(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("federate to one tenant");
+    for tenants in [1, 20, 200] {
+        let (store, _writers, _) = fleet(tenants);
+        let federation = Federation::new(Arc::clone(&store), &LabelSet::new());
+        let selector = |text: &str| text.parse::<Selector>().expect("a selector");
+        let scope = |metrics: &[&str]| {
+            Scope::of(Tenant {
+                name: "tenant".into(),
+                targets: TargetFilter::Selectors(vec![selector(
+                    r#"{aiven_service_name="prod-00000000"}"#,
+                )]),
+                metrics: metrics.iter().map(|text| selector(text)).collect(),
+                limits: TenantLimits::default(),
+            })
+        };
+        let selectors = [selector(r#"{__name__=~".+"}"#)];
+        for (what, metrics) in [
+            ("all", &[][..]),
+            ("some metrics", &[r#"{__name__=~"elasticsearch_jvm.*"}"#]),
+        ] {
+            let scope = scope(metrics);
+            let bytes = encode(&federation, &scope, &selectors, "").len();
+            group.throughput(Throughput::Bytes(bytes as u64));
+            group.bench_function(format!("{what}, one of {tenants}"), |bencher| {
+                bencher.iter(|| black_box(encode(&federation, &scope, &selectors, "")));
+            });
+        }
+        let scope = scope(&[]);
+        let what = format!("after a change of others' targets, one of {tenants}");
+        group.bench_function(what, |bencher| {
+            let changed = || {
+                store.sweep(NOW_MS);
+                store.open(Arc::new(target_labels(tenants, 0)))
+            };
+            let answer = |_opened| black_box(encode(&federation, &scope, &selectors, ""));
+            bencher.iter_batched(changed, answer, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ingest, federate, tenants);
 criterion_main!(benches);

@@ -18,6 +18,7 @@
 //! use std::time::Duration;
 //!
 //! use federate_server::store::Store;
+//! use federate_server::tenant::Scope;
 //! use prom_model::label::LabelSet;
 //! use prom_model::sample::Sample;
 //! use prom_model::sink::Sink;
@@ -32,7 +33,7 @@
 //! let series = sink.resolve(&up, None);
 //! sink.append(series, Sample::new(1.0))?;
 //! sink.commit();
-//! assert_eq!(store.snapshot().series_count(), 1);
+//! assert_eq!(store.snapshot(&Scope::Everything).series_count(), 1);
 //! # Ok::<(), prom_model::sink::AppendError>(())
 //! ```
 //!

@@ -33,6 +33,15 @@ impl TargetGroup {
     }
 }
 
+/// What was discovered for one scrape job.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DiscoveredJob {
+    /// The job's name.
+    pub job: Arc<str>,
+    /// Its target groups.
+    pub groups: Arc<Vec<TargetGroup>>,
+}
+
 /// Equal when the same targets are reached the same way: `access` is compared by identity.
 impl PartialEq for TargetGroup {
     fn eq(&self, other: &Self) -> bool {
@@ -170,6 +179,8 @@ pub struct DiscoveryStatus {
 pub struct ServiceStatus {
     /// The service's name.
     pub name: String,
+    /// The [`source`](TargetGroup::source) of the group that its targets are in. Empty where it can have none.
+    pub source: Arc<str>,
     /// What it is doing, in its operator's word: `RUNNING` for example. Empty where nobody said.
     pub state: String,
     /// Whether somebody should look at it.

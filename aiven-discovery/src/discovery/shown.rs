@@ -10,8 +10,9 @@ use super::{DiscoveryStatus, ServiceStatus};
 use crate::api::{NodeState, ServiceState};
 use crate::target_group::NoTargets;
 
-/// What `status` says of the discovery called `name`: of the services that are to be discovered, no other.
-pub(super) fn shown(name: &str, status: DiscoveryStatus) -> Shown {
+/// What `status` says of the discovery called `name`: of the services that are to be discovered, no other. `source` names
+/// the target group of a service.
+pub(super) fn shown(name: &str, source: impl Fn(&str) -> String, status: DiscoveryStatus) -> Shown {
     let since_epoch = status
         .last_success
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -29,7 +30,8 @@ pub(super) fn shown(name: &str, status: DiscoveryStatus) -> Shown {
         .iter()
         .filter(|service| service.no_targets != Some(NoTargets::NotListed));
     let missing = status.missing.iter().map(|name| missing(name));
-    let mut services: Vec<_> = listed.map(service).chain(missing).collect();
+    let listed = listed.map(|status| service(status, source(&status.name)));
+    let mut services: Vec<_> = listed.chain(missing).collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     Shown {
         name: format!("Aiven project {name}"),
@@ -40,7 +42,7 @@ pub(super) fn shown(name: &str, status: DiscoveryStatus) -> Shown {
     }
 }
 
-fn service(status: &ServiceStatus) -> Service {
+fn service(status: &ServiceStatus, source: String) -> Service {
     let nodes: Vec<_> = status.node_states.iter().map(node).collect();
     let errors = [
         ("lookup of its host name fails: ", &status.dns_error),
@@ -65,6 +67,7 @@ fn service(status: &ServiceStatus) -> Service {
     }
     Service {
         name: status.name.clone(),
+        source: source.into(),
         state: status.state.to_string(),
         standing: standing.max(worst_node.unwrap_or_default()),
         targets: match status.no_targets {
@@ -141,8 +144,9 @@ mod tests {
         let f = |change: fn(&mut ServiceStatus), standing, targets, remarks: &[&str]| {
             let mut service = well();
             change(&mut service);
-            let shown = shown("p", status(vec![service]));
+            let shown = shown("p", |name| format!("p/{name}"), status(vec![service]));
             let got = &shown.services[0];
+            assert_eq!(&*got.source, "p/s");
             assert_eq!(got.remarks, remarks);
             assert_eq!((got.standing, got.targets), (standing, targets), "{got:?}");
             assert_eq!(shown.targets, targets);
@@ -204,6 +208,7 @@ mod tests {
         };
         let shown = shown(
             "p",
+            str::to_owned,
             DiscoveryStatus {
                 refresh_error: Some("aiven's api is unreachable".to_owned()),
                 ca_error: Some("no answer".to_owned()),

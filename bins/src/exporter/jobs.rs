@@ -6,13 +6,12 @@ use std::sync::Arc;
 use aiven_discovery::config::{AivenSdConfig, BuildError, BuildOptions};
 use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery};
 use aiven_discovery::metrics::Metrics as AivenMetrics;
-use aiven_discovery::output::http_sd;
 use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
 use es_scraper::scrape::{ScrapeJob, Scraper};
 use federate_server::http::Readiness;
 use http::HeaderValue;
 use prom_model::secret::Secret;
-use prom_model::target::{DiscoveryStatus, TargetGroup};
+use prom_model::target::{DiscoveredJob, DiscoveryStatus};
 use prometheus_client::registry::Registry;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::info;
@@ -62,15 +61,14 @@ pub struct View {
 }
 
 impl View {
-    /// All target groups, in the JSON of `http_sd`.
+    /// The target groups of each job.
     #[must_use]
-    pub fn http_sd(&self) -> String {
-        let groups: Vec<TargetGroup> = self
-            .groups
-            .iter()
-            .flat_map(|job| job.groups.borrow().iter().cloned().collect::<Vec<_>>())
-            .collect();
-        http_sd::render(&groups)
+    pub fn discovered(&self) -> Vec<DiscoveredJob> {
+        let jobs = self.groups.iter().map(|job| DiscoveredJob {
+            job: Arc::clone(&job.job),
+            groups: Arc::clone(&job.groups.borrow()),
+        });
+        jobs.collect()
     }
 
     /// A row for each discovery through Aiven.

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiven_discovery::output::http_sd;
 use es_scraper::scrape::Scraper;
 use federate_server::auth::{Authenticator, PasswordError, Users};
 use federate_server::external::ExternalUrl;
@@ -17,6 +18,7 @@ use federate_server::listener::ListenAddress;
 use federate_server::metrics::ServerMetrics;
 use federate_server::serve::{Drained, Limits, TlsSource, serve};
 use federate_server::store::Store;
+use federate_server::tenant::Fleet;
 use federate_server::web_config::{LiveWebConfig, ReloadError};
 use prom_model::secret::Secret;
 use prometheus_client::registry::Registry;
@@ -222,12 +224,16 @@ fn app_state(
     let scheme = if is_tls { "https" } else { "http" };
     let external_url = ExternalUrl::of_host(scheme, &hostname, local_addr.port());
     let working_directory = std::env::current_dir().unwrap_or_default();
+    let fleet = Fleet::new(parts.scraper)
+        .with_discovered(
+            Arc::new(move || discovered.view().discovered()),
+            http_sd::render,
+        )
+        .with_discovery(Arc::new(move || rows.view().rows()));
     AppState {
         federation: parts.federation,
         series: parts.store,
-        targets: parts.scraper,
-        discovered: Arc::new(move || discovered.view().http_sd().into()),
-        discovery: Arc::new(move || rows.view().rows()),
+        fleet: Arc::new(fleet),
         auth,
         readiness: reloader.readiness(),
         reload: Arc::new(ReloadRequests::new(Arc::clone(&reloader))),

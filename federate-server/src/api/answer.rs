@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use prom_model::label::LabelSet;
 use serde::{Serialize, Serializer};
 
+use super::source::TooManySeries;
 use crate::http::{Turns, WorkLost};
 
 /// Parts of a streamed answer are about so long.
@@ -23,6 +24,9 @@ pub(crate) enum ApiError {
     /// A parameter is wrong.
     #[error("{0}")]
     BadData(String),
+    /// The answer would have more than it may have.
+    #[error(transparent)]
+    TooManySeries(#[from] TooManySeries),
     /// It is our fault.
     #[error("{0}")]
     Internal(String),
@@ -52,6 +56,7 @@ impl IntoResponse for ApiError {
         }
         let (status, error_type) = match self {
             Self::BadData(_) => (StatusCode::BAD_REQUEST, "bad_data"),
+            Self::TooManySeries(_) => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let envelope = Envelope {

@@ -15,11 +15,13 @@ use super::params::Params;
 use super::source::FamilyMetadata;
 use crate::http::{AppState, Turns};
 use crate::selector::Selector;
+use crate::tenant::Scope;
 
 /// `/api/v1/metadata`
 pub(crate) async fn metadata(
     State(state): State<AppState>,
     Extension(turns): Extension<Turns>,
+    scope: Scope,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -28,7 +30,8 @@ pub(crate) async fn metadata(
         .metadata_limit("limit_per_metric")?
         .filter(|limit| *limit > 0);
     let made = turns.run(move || {
-        let families = families(state.series.metadata(), params.first("metric"), per_metric);
+        let families = state.series.metadata(&scope);
+        let families = self::families(families, params.first("metric"), per_metric);
         success(&Families(families.iter().take(limit.unwrap_or(usize::MAX))))
     });
     Ok(made.await?)
@@ -83,6 +86,7 @@ where
 pub(crate) async fn targets_metadata(
     State(state): State<AppState>,
     Extension(turns): Extension<Turns>,
+    scope: Scope,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -101,7 +105,7 @@ pub(crate) async fn targets_metadata(
         let target = |selector: &Selector| selector.matches(&item.target);
         (whole || *item.family == *metric) && selector.as_ref().is_none_or(target)
     };
-    let items = turns.run(move || state.series.metadata()).await?;
+    let items = turns.run(move || state.series.metadata(&scope)).await?;
     let items = items.filter(matches);
     let items = whole_targets(items, limit.unwrap_or(usize::MAX));
     let shown = items.map(move |item| Shown::new(item, whole));

@@ -15,6 +15,6 @@ mod time;
 pub(crate) use self::metadata::{metadata, targets_metadata};
 pub(crate) use self::params::Params;
 pub(crate) use self::series::{label_values, labels, series};
-pub use self::source::{CurrentSeries, FamilyMetadata, ReadSeries};
+pub use self::source::{CurrentSeries, FamilyMetadata, ReadSeries, TooManySeries};
 pub(crate) use self::status::{build_info, config, flags, runtime_info};
 pub(crate) use self::targets::{discovered, targets};

@@ -13,11 +13,13 @@ use super::params::{Params, decode};
 use super::source::CurrentSeries;
 use crate::http::{AppState, Turns};
 use crate::selector::Selector;
+use crate::tenant::Scope;
 
 /// `/api/v1/series`
 pub(crate) async fn series(
     State(state): State<AppState>,
     Extension(turns): Extension<Turns>,
+    scope: Scope,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -32,7 +34,10 @@ pub(crate) async fn series(
     let selected = turns.run(move || {
         let selectors = params.narrow_selectors();
         let selectors = selectors.map_err(|reason| ApiError::parameter("match[]", reason))?;
-        Ok::<_, ApiError>(select(&state, &selectors, range))
+        // Where the client itself asks for few, it gets the first ones.
+        let most = scope.series_limit();
+        let most = most.filter(|most| limit.is_none_or(|limit| limit > *most));
+        select(&state, &scope, &selectors, range, most)
     });
     let shown = selected.await??.map(|labels| Labels(Arc::new(labels)));
     Ok(array(shown, limit, turns))
@@ -42,6 +47,7 @@ pub(crate) async fn series(
 pub(crate) async fn labels(
     State(state): State<AppState>,
     Extension(turns): Extension<Turns>,
+    scope: Scope,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
@@ -50,7 +56,7 @@ pub(crate) async fn labels(
     let names = turns.run(move || {
         let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
         let mut names = BTreeSet::<Box<str>>::new();
-        for labels in select(&state, &selectors, range) {
+        for labels in select(&state, &scope, &selectors, range, None)? {
             for (name, _) in labels.iter() {
                 if !names.contains(name) {
                     names.insert(name.into());
@@ -66,6 +72,7 @@ pub(crate) async fn labels(
 pub(crate) async fn label_values(
     State(state): State<AppState>,
     Extension(turns): Extension<Turns>,
+    scope: Scope,
     request: Request,
 ) -> Result<Response, ApiError> {
     let name = label_of(request.uri().path())?;
@@ -75,7 +82,7 @@ pub(crate) async fn label_values(
     let values = turns.run(move || {
         let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
         let mut values = BTreeSet::<Box<str>>::new();
-        for labels in select(&state, &selectors, range) {
+        for labels in select(&state, &scope, &selectors, range, None)? {
             if let Some(value) = labels.get(&name)
                 && !values.contains(value)
             {
@@ -89,12 +96,15 @@ pub(crate) async fn label_values(
 
 fn select(
     state: &AppState,
+    scope: &Scope,
     selectors: &[Selector],
     (start_ms, end_ms): (i64, i64),
-) -> impl Iterator<Item = LabelSet> + Send + use<> {
+    most: Option<usize>,
+) -> Result<impl Iterator<Item = LabelSet> + Send + use<>, ApiError> {
     let in_range = move |series: &CurrentSeries| (start_ms..=end_ms).contains(&series.timestamp_ms);
-    let series = state.series.select(selectors, (state.now_ms)());
-    series.filter(in_range).map(|series| series.labels)
+    let now_ms = (state.now_ms)();
+    let series = state.series.select(scope, selectors, now_ms, most)?;
+    Ok(series.filter(in_range).map(|series| series.labels))
 }
 
 /// The label that a path asks for.

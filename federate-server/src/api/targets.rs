@@ -14,20 +14,25 @@ use super::params::Params;
 use super::time::rfc3339;
 use crate::external::ExternalUrl;
 use crate::http::AppState;
+use crate::tenant::Scope;
 
 /// `/sd/targets`
-pub(crate) async fn discovered(State(state): State<AppState>) -> Response {
-    let body = (state.discovered)();
+pub(crate) async fn discovered(State(state): State<AppState>, scope: Scope) -> Response {
+    let body = state.fleet.http_sd(&scope);
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// `/api/v1/targets`
-pub(crate) async fn targets(State(state): State<AppState>, request: Request) -> Response {
+pub(crate) async fn targets(
+    State(state): State<AppState>,
+    scope: Scope,
+    request: Request,
+) -> Response {
     let params = Params::read(request).await;
     let wanted = params.first("state").to_lowercase();
     let job = params.first("scrapePool");
     let show = |kind: &str| ["", "any", kind].contains(&wanted.as_str());
-    let mut pools = state.targets.pools();
+    let mut pools = state.fleet.pools(&scope);
     pools.sort_by(|a, b| a.job.cmp(&b.job));
     let of_job = |pool: &&PoolStatus| job.is_empty() || *pool.job == *job;
     let active = pools.iter().filter(of_job).filter(|_| show("active"));
@@ -48,10 +53,8 @@ pub(crate) async fn targets(State(state): State<AppState>, request: Request) -> 
             })
             .collect(),
         dropped_target_counts: show("dropped").then(|| {
-            pools
-                .iter()
-                .map(|pool| (&*pool.job, pool.dropped_count))
-                .collect()
+            let told = pools.iter().filter(|_| scope == Scope::Everything);
+            told.map(|pool| (&*pool.job, pool.dropped_count)).collect()
         }),
     })
 }

@@ -12,7 +12,7 @@ use http_body::{Body, Frame};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::encode::Exposition;
-use crate::metrics::FederateMetrics;
+use crate::metrics::SentMetrics;
 use crate::store::Effort;
 
 /// How much text one step makes. What an answer takes in memory is a small multiple of it.
@@ -31,7 +31,7 @@ pub(crate) struct FederateBody {
     exposition: Option<Exposition>,
     text: Vec<u8>,
     gzip: Option<GzEncoder<Vec<u8>>>,
-    metrics: FederateMetrics,
+    metrics: SentMetrics,
     start: Instant,
     _place: OwnedSemaphorePermit,
 }
@@ -48,7 +48,7 @@ impl FederateBody {
     pub(crate) fn new(
         exposition: Exposition,
         encoding: ContentEncoding,
-        metrics: FederateMetrics,
+        metrics: SentMetrics,
         start: Instant,
         place: OwnedSemaphorePermit,
     ) -> Self {

@@ -227,6 +227,7 @@ mod tests {
 
     use super::*;
     use crate::store::{Cursor, DEFAULT_LOOKBACK, Store};
+    use crate::tenant::Scope;
 
     #[test]
     fn texts_are_bounded_and_the_same_when_made_anew() {
@@ -246,7 +247,7 @@ mod tests {
             }
             writer.commit();
         }
-        let selection = store.snapshot().into_selection(None, 0);
+        let selection = store.snapshot(&Scope::Everything).into_selection(None, 0);
         let additions = Additions::new(&LabelSet::new());
         let memory = Arc::new(TextMemory(AtomicUsize::new(MEMORY)));
         let mut texts = LabelTexts::new(Arc::clone(&memory));

@@ -28,10 +28,11 @@ use self::body::{ContentEncoding, FederateBody};
 use self::encode::Exposition;
 pub use self::encode::Timestamps;
 use self::labels::{Additions, TextMemory};
-use crate::api::Params;
+use crate::api::{Params, TooManySeries};
 use crate::http::{AppState, plain};
 use crate::selector::Selector;
 use crate::store::{Effort, Store};
+use crate::tenant::Scope;
 
 /// How much of a bad selector is named to the client.
 const NAMED_CHARS: usize = 200;
@@ -72,46 +73,74 @@ impl Federation {
     }
 
     /// A whole answer in memory: the series that any of `selectors` selects at `now_ms` (milliseconds since the Unix
-    /// epoch), in `style`.
+    /// epoch), of those that `scope` sees, in `style`.
     ///
     /// For servers other than [`crate::http::router`], which streams instead.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Where the series are more than an answer may have in `scope`.
     pub fn encode(
         &self,
+        scope: &Scope,
         selectors: &[Selector],
         style: negotiate::Response,
         timestamps: Timestamps,
         now_ms: i64,
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, TooManySeries> {
         let mut body = Vec::new();
-        let mut exposition = self.exposition(selectors, style, timestamps, now_ms);
+        let mut exposition = self.exposition(scope, selectors, style, timestamps, now_ms)?;
         while exposition.write(&mut body, usize::MAX, Effort::UNBOUNDED) {}
-        body
+        Ok(body)
     }
 
-    /// The series that any of `selectors` selects at `now_ms`; none without a selector.
+    /// The series in `scope` that any of `selectors` selects at `now_ms`; none without a selector.
     fn exposition(
         &self,
+        scope: &Scope,
         selectors: &[Selector],
         style: negotiate::Response,
         timestamps: Timestamps,
         now_ms: i64,
-    ) -> Exposition {
-        let selection = self
-            .store
-            .snapshot()
-            .into_selection(Some(selectors), now_ms);
+    ) -> Result<Exposition, TooManySeries> {
+        let snapshot = self.store.snapshot(scope);
+        let selection = snapshot.into_selection(Some(selectors), now_ms);
+        if let Some(most) = scope.series_limit() {
+            selection.hold_to(most)?;
+        }
         let additions = self.additions.load_full();
         let memory = Arc::clone(&self.text_memory);
-        Exposition::new(selection, additions, style, timestamps, memory)
+        let exposition = Exposition::new(selection, additions, style, timestamps, memory);
+        Ok(exposition)
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error(transparent)]
+    TooManySeries(#[from] TooManySeries),
+}
+
+impl Refusal {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::TooManySeries(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
     }
 }
 
 /// Answers `GET` and `HEAD` of `/federate`.
-pub(crate) async fn serve(State(state): State<AppState>, request: Request) -> Response {
-    let response = match answer(&state, request).await {
+pub(crate) async fn serve(
+    State(state): State<AppState>,
+    scope: Scope,
+    request: Request,
+) -> Response {
+    let response = match answer(&state, scope, request).await {
         Ok(response) => response,
-        Err(reason) => plain(StatusCode::BAD_REQUEST, reason),
+        Err(refusal) => plain(refusal.status(), refusal.to_string()),
     };
     state.metrics.federate.answered(response.status());
     response
@@ -126,20 +155,21 @@ fn busy() -> Response {
 }
 
 /// The answer, or what is wrong with the request.
-async fn answer(state: &AppState, request: Request) -> Result<Response, String> {
+async fn answer(state: &AppState, scope: Scope, request: Request) -> Result<Response, Refusal> {
     let start = Instant::now();
     let is_head = request.method() == Method::HEAD;
     let accept = list(request.headers(), &ACCEPT);
     let encoding = content_encoding(&list(request.headers(), &ACCEPT_ENCODING));
     let params = Params::read(request).await;
-    params.strict().map_err(|err| err.to_string())?;
+    let strict = params.strict();
+    strict.map_err(|error| Refusal::BadRequest(error.to_string()))?;
     let timestamps = match params.first("timestamps") {
         "" | "true" | "1" => Timestamps::Written,
         "false" | "0" => Timestamps::LeftOut,
         other => {
-            return Err(format!(
+            return Err(Refusal::BadRequest(format!(
                 "invalid parameter \"timestamps\": {other:?}, expected true or false"
-            ));
+            )));
         }
     };
     let style = negotiate::Response::negotiate(&accept);
@@ -151,10 +181,11 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     };
     // Compiling and deciding thousands of selectors, or making the index, would keep a thread of the runtime from
     // others. It goes on where the client goes away, and keeps its place until then.
+    let sent = state.metrics.sent(&scope);
     let plan = move || {
-        let selectors = selectors(&params)?;
-        let exposition = federation.exposition(&selectors, style, timestamps, now_ms);
-        Ok::<_, String>((exposition, place))
+        let selectors = selectors(&params).map_err(Refusal::BadRequest)?;
+        let exposition = federation.exposition(&scope, &selectors, style, timestamps, now_ms)?;
+        Ok::<_, Refusal>((exposition, place))
     };
     let Ok(planned) = tokio::task::spawn_blocking(plan).await else {
         return Ok(plain(
@@ -172,8 +203,7 @@ async fn answer(state: &AppState, request: Request) -> Result<Response, String> 
     if is_head {
         return Ok(headers.into_response());
     }
-    let metrics = state.metrics.federate.clone();
-    let body = FederateBody::new(exposition, encoding, metrics, start, place);
+    let body = FederateBody::new(exposition, encoding, sent, start, place);
     Ok((headers, axum::body::Body::new(body)).into_response())
 }
 

@@ -63,7 +63,15 @@ fn federate(store: Arc<Store>, asked: &Asked<'_>) -> Vec<u8> {
         .map(|text| text.parse().unwrap())
         .collect();
     let style = Response::negotiate(asked.accept);
-    let mut exposition = federation.exposition(&selectors, style, asked.timestamps, NOW_MS);
+    let mut exposition = federation
+        .exposition(
+            &Scope::Everything,
+            &selectors,
+            style,
+            asked.timestamps,
+            NOW_MS,
+        )
+        .unwrap();
     let mut body = Vec::new();
     // A small limit, so that every way of resuming is taken.
     let mut chunk = Vec::new();
@@ -408,7 +416,15 @@ fn a_large_family_comes_in_several_protobuf_messages() {
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
     );
     let selectors = ["{__name__=~\".+\"}".parse().unwrap()];
-    let body = federation.encode(&selectors, style, Timestamps::Written, NOW_MS);
+    let body = federation
+        .encode(
+            &Scope::Everything,
+            &selectors,
+            style,
+            Timestamps::Written,
+            NOW_MS,
+        )
+        .unwrap();
     // A histogram's parts make one metric, which can't be had before all of its family's series are.
     let want = [
         ("large", 1000),

@@ -2,9 +2,11 @@
 //!
 //! [`router`] is a plain function over [`AppState`]; [`ROUTES`] is the one table it is built from.
 
+mod admit;
 mod guard;
 mod health;
 mod route;
+mod scope;
 mod state;
 mod turns;
 
@@ -22,9 +24,9 @@ pub(crate) use self::turns::{Turns, WorkLost};
 
 /// The whole of [`ROUTES`], answered from `state`.
 ///
-/// Every answer passes through authentication (where the route asks for it), a debug log line, request metrics and
-/// the security headers; a handler that panics yields a 500. `headers` are added to every answer and
-/// override ours. What authentication counts is counted in the metrics of `state` from now on.
+/// Every answer passes through authentication (where the route asks for it), its tenant's limit, a debug log line,
+/// request metrics and the security headers; a handler that panics yields a 500. `headers` are added to every answer
+/// and override ours. What authentication counts is counted in the metrics of `state` from now on.
 pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
     state.auth.count_in(&state.metrics.auth);
     let mut router = Router::new();
@@ -36,6 +38,7 @@ pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(Extension(Turns::default()))
         .layer(from_fn(guard::contain_panics))
+        .layer(from_fn_with_state(state.clone(), admit::admit))
         .layer(from_fn_with_state(state.clone(), guard::authenticate))
         .layer(from_fn_with_state(state.clone(), guard::observe))
         .layer(from_fn_with_state(headers, guard::add_headers))

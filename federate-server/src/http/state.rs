@@ -5,9 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use prom_model::target::{DiscoveryStatus, TargetStatuses};
 use prometheus_client::registry::Registry;
 
 use crate::api::ReadSeries;
@@ -15,6 +13,7 @@ use crate::auth::Authenticator;
 use crate::external::ExternalUrl;
 use crate::federate::Federation;
 use crate::metrics::ServerMetrics;
+use crate::tenant::Fleet;
 
 /// A value that is asked for at each request.
 pub type Provider<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -26,12 +25,8 @@ pub struct AppState {
     pub federation: Arc<Federation>,
     /// The latest samples.
     pub series: Arc<dyn ReadSeries>,
-    /// How the targets are doing.
-    pub targets: Arc<dyn TargetStatuses>,
-    /// Everything discovered, as the JSON of http_sd.
-    pub discovered: Provider<Bytes>,
-    /// How discovery is doing, one row each; may be empty.
-    pub discovery: Provider<Vec<DiscoveryStatus>>,
+    /// What is scraped and discovered.
+    pub fleet: Arc<Fleet>,
     /// Who may ask.
     pub auth: Arc<Authenticator>,
     /// Whether the first discovery has succeeded.

@@ -5,6 +5,7 @@
 
 mod exposition;
 mod process;
+mod tenants;
 
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use prometheus_client::registry::Registry;
 
 pub use self::exposition::{Exposition, encode};
 pub use self::process::ProcessMetrics;
+pub(crate) use self::tenants::SentMetrics;
+pub use self::tenants::TenantMetrics;
 use crate::auth::AuthMetrics;
 use crate::http::{AppState, BuildInfo, Endpoint, plain};
 
@@ -31,6 +34,8 @@ pub struct ServerMetrics {
     pub http: HttpMetrics,
     /// Federation.
     pub federate: FederateMetrics,
+    /// Requests of tenants.
+    pub tenants: TenantMetrics,
     /// Reading of the configuration.
     pub config: ReloadMetrics,
     /// Reading of the web configuration file, see [`crate::web_config`].
@@ -59,6 +64,9 @@ impl ServerMetrics {
             .federate
             .register(registry.sub_registry_with_prefix("federate"));
         metrics
+            .tenants
+            .register(registry.sub_registry_with_prefix("tenant"));
+        metrics
             .config
             .register(registry.sub_registry_with_prefix("config"), "configuration");
         metrics.web_config.register(
@@ -79,10 +87,14 @@ fn build_labels(build: &BuildInfo) -> Vec<(String, String)> {
         ("branch", &build.branch),
         ("rustversion", &build.rust_version),
     ];
-    let clean = |value: &str| value.replace(['"', '\\', '\n'], "_");
     labels
         .map(|(name, value)| (name.to_owned(), clean(value)))
         .into()
+}
+
+/// `value` as `prometheus-client` may write it.
+fn clean(value: &str) -> String {
+    value.replace(['"', '\\', '\n'], "_")
 }
 
 /// How the configuration's last reading went.

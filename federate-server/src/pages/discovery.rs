@@ -40,13 +40,20 @@ pub(super) fn render(html: &mut String, discoveries: &[DiscoveryStatus], now_ms:
     }
     html.push_str("</tbody></table></div>\n");
     for discovery in discoveries {
-        render_services(html, discovery);
+        render_services_of(html, &discovery.name, &discovery.services);
     }
 }
 
-fn render_services(html: &mut String, discovery: &DiscoveryStatus) {
-    let name = Escaped(&discovery.name);
-    let services = discovery.services.iter();
+/// The services of all discoveries, of which nothing else is said.
+pub(super) fn render_services(html: &mut String, discoveries: &[DiscoveryStatus]) {
+    let services = discoveries.iter().flat_map(|discovery| &discovery.services);
+    let services: Vec<_> = services.cloned().collect();
+    render_services_of(html, "Services", &services);
+}
+
+fn render_services_of(html: &mut String, name: &str, all: &[ServiceStatus]) {
+    let name = Escaped(name);
+    let services = all.iter();
     let (well, mut unwell): (Vec<_>, Vec<_>) =
         services.partition(|service| service.standing == Standing::Well);
     unwell.sort_by_key(|service| std::cmp::Reverse(service.standing));
@@ -56,7 +63,7 @@ fn render_services(html: &mut String, discovery: &DiscoveryStatus) {
         } else {
             ""
         };
-        let (count, all) = (unwell.len(), discovery.services.len());
+        let (count, all) = (unwell.len(), all.len());
         push(
             html,
             format_args!(

@@ -5,10 +5,13 @@ use axum::response::Response;
 use prom_model::target::TargetHealth;
 
 use super::html::{Escaped, ago};
-use super::page;
+use super::{may_follow, page};
 use crate::http::AppState;
+use crate::tenant::Scope;
 
-const API: [(&str, &str); 8] = [
+const LINKS: [(&str, &str); 10] = [
+    ("targets", "targets, for people"),
+    ("metrics", "metrics of this process"),
     ("api/v1/targets", "targets and how their last scrape went"),
     ("api/v1/metadata", "type and help of every metric family"),
     ("api/v1/labels", "label names"),
@@ -26,12 +29,12 @@ const API: [(&str, &str); 8] = [
 ];
 
 /// Says what runs here and how to scrape it.
-pub(crate) async fn landing(State(state): State<AppState>) -> Response {
+pub(crate) async fn landing(State(state): State<AppState>, scope: Scope) -> Response {
     let build = &state.build;
     let (program, version) = (Escaped(&build.program), Escaped(&build.version));
     let (revision, rust) = (Escaped(&build.revision), Escaped(&build.rust_version));
     let started = ago(Some(state.runtime.start_ms), (state.now_ms)());
-    let pools = state.targets.pools();
+    let pools = state.fleet.pools(&scope);
     let targets = || pools.iter().flat_map(|pool| &pool.active);
     let up = targets()
         .filter(|target| target.health == TargetHealth::Up)
@@ -42,8 +45,9 @@ pub(crate) async fn landing(State(state): State<AppState>) -> Response {
     } else {
         "<span class=\"state unknown\">waiting for the first discovery</span>"
     };
-    let links: String = API
+    let links: String = LINKS
         .iter()
+        .filter(|(path, _)| may_follow(path, &scope))
         .map(|(path, what)| {
             format!(
                 "<tr><td><a href=\"{path}\"><code>/{path}</code></a></td><td>{what}</td></tr>\n"
@@ -62,11 +66,9 @@ pub(crate) async fn landing(State(state): State<AppState>) -> Response {
          <code>up</code> and <code>scrape_*</code>, which would collide with those of your Prometheus.</p>\n\
          <pre>{configuration}</pre>\n\
          <h2>More</h2>\n\
-         <table class=\"links\">\n<tr><td><a href=\"targets\"><code>/targets</code></a></td>\
-         <td>targets, for people</td></tr>\n<tr><td><a href=\"metrics\"><code>/metrics</code></a></td>\
-         <td>metrics of this process</td></tr>\n{links}</table>\n"
+         <table class=\"links\">\n{links}</table>\n"
     );
-    page("Overview", &build.program, &body)
+    page("Overview", &build.program, &scope, &body)
 }
 
 fn example(url: &str) -> String {

@@ -20,6 +20,8 @@ use ring::digest::{SHA256, digest};
 use self::html::Escaped;
 pub(crate) use self::landing::landing;
 pub(crate) use self::targets::targets;
+use crate::http::{Access, Route};
+use crate::tenant::Scope;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -31,15 +33,19 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// A whole page. `body` is HTML already.
-fn page(title: &str, program: &str, body: &str) -> Response {
+/// A whole page for who may follow the links of `scope`. `body` is HTML already.
+fn page(title: &str, program: &str, scope: &Scope, body: &str) -> Response {
     let (title, program) = (Escaped(title), Escaped(program));
+    let metrics = match may_follow("metrics", scope) {
+        true => "<a href=\"metrics\">Metrics</a>",
+        false => "",
+    };
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} – {program}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<header><a class=\"brand\" href=\"./\">{program}</a>\
-         <nav><a href=\"targets\">Targets</a><a href=\"metrics\">Metrics</a></nav></header>\n\
+         <nav><a href=\"targets\">Targets</a>{metrics}</nav></header>\n\
          <main>\n{body}</main>\n</body>\n</html>\n"
     );
     let policy =
@@ -54,4 +60,13 @@ fn page(title: &str, program: &str, body: &str) -> Response {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (headers, html).into_response()
+}
+
+/// Whether the path that `link` leads to answers who has `scope`.
+fn may_follow(link: &str, scope: &Scope) -> bool {
+    let route = Route::find(&format!("/{link}"));
+    route.is_some_and(|route| match route.access {
+        Access::Open | Access::Users => true,
+        Access::Operators => *scope == Scope::Everything,
+    })
 }

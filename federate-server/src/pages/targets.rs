@@ -10,6 +10,7 @@ use super::discovery::{self, Unwell};
 use super::html::{Chips, Escaped, ago, brief, push};
 use super::page;
 use crate::http::AppState;
+use crate::tenant::Scope;
 
 /// Label by which the targets of a job are grouped.
 const SERVICE: &str = "aiven_service_name";
@@ -60,14 +61,20 @@ impl Filter {
 }
 
 /// Every job with its targets, grouped by service.
-pub(crate) async fn targets(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn targets(
+    State(state): State<AppState>,
+    scope: Scope,
+    RawQuery(query): RawQuery,
+) -> Response {
     let filter = Filter::parse(&query.unwrap_or_default());
-    let pools = state.targets.pools();
-    let body = render(&pools, &(state.discovery)(), filter, (state.now_ms)());
-    page("Targets", &state.build.program, &body)
+    let pools = state.fleet.pools(&scope);
+    let discoveries = state.fleet.discovery(&scope);
+    let body = render(&scope, &pools, &discoveries, filter, (state.now_ms)());
+    page("Targets", &state.build.program, &scope, &body)
 }
 
 fn render(
+    scope: &Scope,
     pools: &[PoolStatus],
     discoveries: &[DiscoveryStatus],
     filter: Filter,
@@ -75,6 +82,9 @@ fn render(
 ) -> String {
     let mut html = String::from("<h1>Targets</h1>\n<nav class=\"filter\">");
     for (name, title, choice) in FILTERS {
+        if choice == Filter::Dropped && *scope != Scope::Everything {
+            continue;
+        }
         let current = if choice == filter {
             " aria-current=\"page\""
         } else {
@@ -87,9 +97,15 @@ fn render(
         );
     }
     html.push_str("</nav>\n");
-    discovery::render(&mut html, discoveries, now_ms);
+    match scope {
+        Scope::Everything => discovery::render(&mut html, discoveries, now_ms),
+        Scope::Tenant(_) => discovery::render_services(&mut html, discoveries),
+    }
     if pools.is_empty() {
-        html.push_str("<p class=\"none\">No job is configured.</p>\n");
+        html.push_str(match scope {
+            Scope::Everything => "<p class=\"none\">No job is configured.</p>\n",
+            Scope::Tenant(_) => "<p class=\"none\">There are no targets of yours.</p>\n",
+        });
     }
     let unwell = discovery::unwell(discoveries);
     for pool in pools {

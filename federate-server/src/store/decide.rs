@@ -7,7 +7,7 @@ use prom_model::matcher::Matcher;
 
 use crate::selector::Selector;
 
-use super::table::{Base, SeriesLabels};
+use super::table::{Base, Member, SeriesLabels, Table};
 use super::writer::Published;
 
 /// What conditions on labels say of all series of one target that share a base.
@@ -67,8 +67,11 @@ impl Decided {
 }
 
 impl Decisions {
-    /// What `selectors` say of the bases of `published`.
-    pub(crate) fn new(selectors: &[Selector], published: &[Arc<Published>]) -> Self {
+    /// What `selectors` say of the bases of `tables`.
+    pub(crate) fn new<'a>(
+        selectors: &[Selector],
+        tables: impl Iterator<Item = &'a Arc<Table>> + Clone,
+    ) -> Self {
         let mut conditions: Vec<Conditions> = Vec::new();
         let decide = |selector: &Selector| {
             let matchers = selector.matchers().iter().cloned();
@@ -78,7 +81,7 @@ impl Decisions {
             // Selectors that differ in the metric's name only are the rule.
             let known = conditions.iter().position(|it| it.is_same(&labels));
             let conditions = known.unwrap_or_else(|| {
-                conditions.push(Conditions::new(labels, published));
+                conditions.push(Conditions::new(labels, tables.clone()));
                 conditions.len() - 1
             });
             Decided {
@@ -154,6 +157,51 @@ impl Decisions {
     }
 }
 
+/// Which series exist for a tenant, by its `metrics`.
+#[derive(Debug)]
+pub(crate) struct Visible {
+    /// `None` where all do.
+    decided: Option<Decisions>,
+    /// Number of the first base of each table.
+    first_base: Vec<usize>,
+}
+
+impl Visible {
+    /// Those of `tables` that any of `metrics` takes; all of them where there is none.
+    pub(crate) fn new<'a>(
+        metrics: &[Selector],
+        tables: impl Iterator<Item = &'a Arc<Table>> + Clone,
+    ) -> Self {
+        let mut bases = 0;
+        let first_base = |table: &Arc<Table>| {
+            let first = bases;
+            bases += table.bases.len();
+            first
+        };
+        Self {
+            first_base: tables.clone().map(first_base).collect(),
+            decided: (!metrics.is_empty()).then(|| Decisions::new(metrics, tables)),
+        }
+    }
+
+    /// Whether every series exists.
+    pub(crate) const fn is_all(&self) -> bool {
+        self.decided.is_none()
+    }
+
+    /// Whether the series `member` of the table at `table` does.
+    pub(crate) fn has(&self, table: usize, member: &Member, labels: SeriesLabels<'_>) -> bool {
+        let Some(decided) = &self.decided else {
+            return true;
+        };
+        let base = self.first_base[table] + usize::from(member.base);
+        let mut selectors = decided.selectors.iter().enumerate();
+        selectors.any(|(at, selector)| {
+            selector.takes_name(&member.shape.name) && decided.takes(at, base, || Some(labels))
+        })
+    }
+}
+
 /// Sorting a few series is cheaper than passing this many times as many others.
 const FEW: usize = 7;
 
@@ -170,10 +218,10 @@ fn verdict<'a>(base: &Base, matchers: impl IntoIterator<Item = &'a &'a Matcher>)
 }
 
 impl Conditions {
-    fn new(matchers: Vec<Matcher>, published: &[Arc<Published>]) -> Self {
+    fn new<'a>(matchers: Vec<Matcher>, tables: impl Iterator<Item = &'a Arc<Table>>) -> Self {
         let mut verdicts = Vec::new();
-        for target in published {
-            let bases = &target.table.bases;
+        for table in tables {
+            let bases = &table.bases;
             let Some(first) = bases.first() else { continue };
             // What the target's own labels decide needs no second look.
             let (own, others): (Vec<_>, Vec<_>) = matchers

@@ -1,4 +1,4 @@
-//! Every series of the store by metric name, sorted: what makes an answer come out in order.
+//! Every series that may be seen by metric name, sorted: what makes an answer come out in order.
 //!
 //! Made by readers from the tables that they hold, and shared between them; a table that has not
 //! changed costs nothing.
@@ -9,6 +9,9 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use prom_model::metadata::MetricType;
 
+use crate::selector::Selector;
+
+use super::decide::Visible;
 use super::intern::{Family, same_family};
 use super::table::{SeriesLabels, Table};
 
@@ -55,6 +58,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// How many series there are, other targets' copies included.
+    pub(crate) fn series_count(&self) -> usize {
+        self.by_name.values().map(|named| named.entries.len()).sum()
+    }
+
     /// Whether it was made from exactly these tables.
     pub(crate) fn is_of(&self, tables: &[Arc<Table>]) -> bool {
         self.tables.len() == tables.len()
@@ -65,20 +73,15 @@ impl Index {
                 .all(|(have, want)| Arc::ptr_eq(have, want))
     }
 
-    /// The index of a few `tables`, each of which is asked for in this way time and again.
-    pub(crate) fn of(tables: Vec<Arc<Table>>) -> Self {
+    /// The index of a few `tables`, each of which is asked for in this way time and again. Has those of the series
+    /// that `metrics` take.
+    pub(crate) fn of(tables: Vec<Arc<Table>>, metrics: &[Selector]) -> Self {
+        let visible = Visible::new(metrics, tables.iter());
         let count = tables.iter().map(|table| table.members.len()).sum();
         let mut entries = Vec::with_capacity(count);
         for (at, table) in tables.iter().enumerate() {
-            entries.extend(table.sorted().iter().filter_map(|slot| {
-                let base = table.members.get(*slot as usize)?.as_ref()?.base;
-                Some(Entry {
-                    target: position(at),
-                    slot: *slot,
-                    base,
-                    repeats: false,
-                })
-            }));
+            let slots = table.sorted().iter();
+            entries.extend(slots.filter_map(|slot| entry(at, table, *slot, &visible)));
         }
         // Each table's are sorted already, of which this sort makes use.
         sort(&tables, &mut entries);
@@ -94,8 +97,10 @@ impl Index {
         Self { tables, by_name }
     }
 
-    /// The index of `tables`, made from this one where most of them are the same.
-    pub(crate) fn updated(&self, tables: Vec<Arc<Table>>) -> Self {
+    /// The index of `tables`, made from this one where most of them are the same. Has those of the series that
+    /// `metrics` take, which must be the same each time.
+    pub(crate) fn updated(&self, tables: Vec<Arc<Table>>, metrics: &[Selector]) -> Self {
+        let visible = Visible::new(metrics, tables.iter());
         let unchanged = |at: usize| {
             self.tables
                 .get(at)
@@ -106,15 +111,20 @@ impl Index {
         let changed: Vec<usize> = (0..last).filter(|at| !unchanged(*at)).collect();
         // Sorting anew is cheaper than replacing the entries of many targets in each name.
         let by_name = if changed.len() * 8 > last {
-            build(&tables)
+            build(&tables, &visible)
         } else {
-            self.replace(&tables, &changed)
+            self.replace(&tables, &changed, &visible)
         };
         Self { tables, by_name }
     }
 
     /// The names' entries with those of the `changed` targets taken from `tables`.
-    fn replace(&self, tables: &[Arc<Table>], changed: &[usize]) -> BTreeMap<Arc<str>, Arc<Named>> {
+    fn replace(
+        &self,
+        tables: &[Arc<Table>],
+        changed: &[usize],
+        visible: &Visible,
+    ) -> BTreeMap<Arc<str>, Arc<Named>> {
         let gone: HashSet<TargetAt> = changed.iter().map(|at| position(*at)).collect();
         let mut fresh: HashMap<Arc<str>, Vec<Entry>> = HashMap::new();
         for old in changed.iter().filter_map(|at| self.tables.get(*at)) {
@@ -123,7 +133,7 @@ impl Index {
             }
         }
         for at in changed.iter().copied().filter(|at| *at < tables.len()) {
-            collect(tables, at, &mut fresh);
+            collect(tables, at, visible, &mut fresh);
         }
         let mut by_name = self.by_name.clone();
         for (name, mut new) in fresh {
@@ -155,10 +165,10 @@ impl Index {
     }
 }
 
-fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<Named>> {
+fn build(tables: &[Arc<Table>], visible: &Visible) -> BTreeMap<Arc<str>, Arc<Named>> {
     let mut names = HashMap::new();
     for at in 0..tables.len() {
-        collect(tables, at, &mut names);
+        collect(tables, at, visible, &mut names);
     }
     names
         .into_iter()
@@ -170,21 +180,34 @@ fn build(tables: &[Arc<Table>]) -> BTreeMap<Arc<str>, Arc<Named>> {
 }
 
 /// Adds the series of target `at` to their names.
-fn collect(tables: &[Arc<Table>], at: usize, names: &mut HashMap<Arc<str>, Vec<Entry>>) {
+fn collect(
+    tables: &[Arc<Table>],
+    at: usize,
+    visible: &Visible,
+    names: &mut HashMap<Arc<str>, Vec<Entry>>,
+) {
     for (slot, member) in tables[at].members.iter().enumerate() {
-        if let Some(member) = member {
-            let entry = Entry {
-                target: position(at),
-                slot: position(slot),
-                base: member.base,
-                repeats: false,
-            };
+        if let Some(member) = member
+            && let Some(entry) = entry(at, &tables[at], position(slot), visible)
+        {
             names
                 .entry(Arc::clone(&member.shape.name))
                 .or_default()
                 .push(entry);
         }
     }
+}
+
+/// The series in `slot` of the table at `at`, where there is one to be seen.
+fn entry(at: usize, table: &Table, slot: u32, visible: &Visible) -> Option<Entry> {
+    let member = table.members.get(slot as usize)?.as_ref()?;
+    let is_visible = visible.is_all() || visible.has(at, member, table.labels(member));
+    is_visible.then_some(Entry {
+        target: position(at),
+        slot,
+        base: member.base,
+        repeats: false,
+    })
 }
 
 fn family(tables: &[Arc<Table>], entries: &[Entry]) -> Option<Arc<Family>> {

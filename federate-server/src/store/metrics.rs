@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Store;
+use crate::tenant::Scope;
 
 impl Store {
     /// Registers `store_series` and `store_targets`, behind the prefix that `registry` has.
@@ -21,7 +22,7 @@ struct StoreMetrics(Arc<Store>);
 
 impl Collector for StoreMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let snapshot = self.0.snapshot();
+        let snapshot = self.0.snapshot(&Scope::Everything);
         let gauges = [
             (
                 "store_series",

@@ -21,13 +21,13 @@ mod read;
 mod select;
 mod slots;
 mod table;
+mod view;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -37,14 +37,17 @@ use prom_model::sink::{Sink, TargetSink};
 
 pub(crate) use self::select::{Cursor, Effort, Found, Selection, Step, layout_key};
 pub(crate) use self::table::{Part, SeriesLabels};
+pub(crate) use self::view::View;
 
-use self::decide::Decisions;
+use self::decide::{Decisions, Visible};
 use self::draft::Drafts;
 use self::index::Index;
 use self::intern::Interner;
 use self::table::Table;
+use self::view::{Acquaintance, IndexCache, StoreIdentity, TargetList};
 use self::writer::{Published, StoredTarget, Writer};
 use crate::selector::Selector;
+use crate::tenant::{Scope, TenantScope};
 
 /// How old a sample may be and still be served, as in Prometheus (`--query.lookback-delta`).
 pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
@@ -54,6 +57,7 @@ pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
 /// ```
 /// use std::sync::Arc;
 /// use federate_server::store::{DEFAULT_LOOKBACK, Store};
+/// use federate_server::tenant::Scope;
 /// use prom_model::{label::LabelSet, sample::Sample, sink::Sink};
 ///
 /// let store = Store::new(DEFAULT_LOOKBACK);
@@ -67,25 +71,26 @@ pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
 /// writer.append(up, Sample::new(1.0))?;
 /// writer.commit();
 ///
-/// let series = store.snapshot().select_all(2_000).collect::<Vec<_>>();
+/// let series = store.snapshot(&Scope::Everything).select_all(2_000).collect::<Vec<_>>();
 /// assert_eq!(series.len(), 1);
 /// assert_eq!((series[0].labels(), series[0].value, series[0].timestamp_ms), (labels, 1.0, 1_000));
 /// # Ok::<(), prom_model::sink::AppendError>(())
 /// ```
 #[derive(Debug)]
 pub struct Store {
+    identity: Arc<StoreIdentity>,
     interner: Arc<Interner>,
     drafts: Arc<Drafts>,
     /// By position, which a target keeps; what is over leaves its place to a later one.
-    targets: ArcSwap<Vec<Option<Arc<StoredTarget>>>>,
+    targets: ArcSwap<TargetList>,
     /// Stands for a target that is over, the same each time so that it doesn't pass for a change.
     nothing: Arc<Published>,
-    /// Held to change `targets`.
-    opening: Mutex<()>,
-    /// The index of the last snapshot that needed one.
-    index: Mutex<Arc<Index>>,
-    /// Somebody has needed it since the last sweep.
-    index_is_used: AtomicBool,
+    /// Held to change `targets`. The number of the next one.
+    opening: Mutex<u64>,
+    /// For who sees everything; a tenant's [`View`] has its own.
+    index: IndexCache,
+    /// Tenants that have asked.
+    tenants: Mutex<Vec<Weak<TenantScope>>>,
     lookback_ms: i64,
 }
 
@@ -94,21 +99,26 @@ impl Store {
     #[must_use]
     pub fn new(lookback: Duration) -> Self {
         Self {
+            identity: Arc::new(StoreIdentity),
             interner: Arc::default(),
             drafts: Arc::default(),
             targets: ArcSwap::default(),
             nothing: Arc::default(),
             opening: Mutex::default(),
-            index: Mutex::default(),
-            index_is_used: AtomicBool::new(false),
+            index: IndexCache::default(),
+            tenants: Mutex::default(),
             lookback_ms: i64::try_from(lookback.as_millis()).unwrap_or(i64::MAX),
         }
     }
 
-    /// What is stored at this moment: of each target its last committed scrape. Costs a pointer a target.
+    /// What is stored at this moment of the targets that `scope` sees: of each its last committed scrape. Costs a pointer
+    /// for each of them.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot<'_> {
-        let targets = self.targets.load_full();
+    pub fn snapshot(&self, scope: &Scope) -> Snapshot<'_> {
+        let targets = match scope {
+            Scope::Everything => self.targets.load_full(),
+            Scope::Tenant(tenant) => self.targets_of(tenant),
+        };
         let published = targets
             .iter()
             .map(|target| {
@@ -119,9 +129,20 @@ impl Store {
             .collect();
         Snapshot {
             store: self,
+            scope: scope.clone(),
             targets,
             published,
         }
+    }
+
+    fn targets_of(&self, tenant: &Arc<TenantScope>) -> Arc<TargetList> {
+        let filter = &tenant.tenant().targets;
+        let view = tenant.view();
+        let (targets, acquaintance) = view.targets(&self.identity, &self.targets, filter);
+        if acquaintance == Acquaintance::New {
+            lock(&self.tenants).push(Arc::downgrade(tenant));
+        }
+        targets
     }
 
     /// Forgets targets that are gone and whose last samples are too old to be served at `now_ms`
@@ -143,33 +164,30 @@ impl Store {
             self.targets.store(Arc::new(kept.collect()));
         }
         drop(opening);
-        let is_used = self.index_is_used.swap(false, Ordering::Relaxed);
-        if is_any_over || !is_used {
-            // It would keep the tables of what is gone or has changed.
-            *lock(&self.index) = Arc::default();
+        self.index.sweep(is_any_over);
+        for tenant in self.known_tenants() {
+            if is_any_over {
+                // It would keep the targets that are gone.
+                self.targets_of(&tenant);
+            }
+            tenant.view().sweep_index(is_any_over);
         }
         self.interner.sweep();
     }
 
-    fn index(&self, published: &[Arc<Published>]) -> Arc<Index> {
-        self.index_is_used.store(true, Ordering::Relaxed);
-        // Readers that need the same new index wait for the one that makes it; scrapes don't.
-        let mut index = lock(&self.index);
-        let tables: Vec<Arc<Table>> = published
-            .iter()
-            .map(|target| Arc::clone(&target.table))
-            .collect();
-        if !index.is_of(&tables) {
-            *index = Arc::new(index.updated(tables));
-        }
-        Arc::clone(&index)
+    /// Tenants that have asked, and are still tenants.
+    fn known_tenants(&self) -> Vec<Arc<TenantScope>> {
+        let mut tenants = lock(&self.tenants);
+        tenants.retain(|tenant| tenant.strong_count() > 0);
+        tenants.iter().filter_map(Weak::upgrade).collect()
     }
 }
 
 impl Sink for Store {
     fn open(&self, labels: Arc<LabelSet>) -> Box<dyn TargetSink> {
-        let target = Arc::new(StoredTarget::new(labels));
-        let _opening = lock(&self.opening);
+        let mut next = lock(&self.opening);
+        let target = Arc::new(StoredTarget::new(labels, *next));
+        *next += 1;
         let mut targets = Vec::clone(&self.targets.load());
         match targets.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some(Arc::clone(&target)),
@@ -185,11 +203,12 @@ impl Sink for Store {
     }
 }
 
-/// What a [`Store`] held at one moment.
+/// What a [`Store`] held at one moment, as far as it may be seen.
 #[derive(Debug)]
 pub struct Snapshot<'s> {
     store: &'s Store,
-    targets: Arc<Vec<Option<Arc<StoredTarget>>>>,
+    scope: Scope,
+    targets: Arc<TargetList>,
     published: Vec<Arc<Published>>,
 }
 
@@ -197,7 +216,7 @@ impl Snapshot<'_> {
     /// Every series that has a sample to serve at `now_ms` (milliseconds since the Unix epoch), each once,
     /// sorted by metric name and labels.
     pub fn select_all(self, now_ms: i64) -> impl Iterator<Item = SeriesView> + use<> {
-        self.views(None, now_ms)
+        self.into_selection(None, now_ms).into_views()
     }
 
     /// The same of those series that any of `selectors` selects.
@@ -206,25 +225,7 @@ impl Snapshot<'_> {
         selectors: &[Selector],
         now_ms: i64,
     ) -> impl Iterator<Item = SeriesView> + use<> {
-        self.views(Some(selectors), now_ms)
-    }
-
-    fn views(
-        self,
-        selectors: Option<&[Selector]>,
-        now_ms: i64,
-    ) -> impl Iterator<Item = SeriesView> + use<> {
-        let selection = Arc::new(self.into_selection(selectors, now_ms));
-        let mut cursor = Cursor::default();
-        std::iter::from_fn(move || {
-            let found = selection.next(&mut cursor)?;
-            Some(SeriesView {
-                selection: Arc::clone(&selection),
-                found,
-                value: found.value,
-                timestamp_ms: found.timestamp_ms,
-            })
-        })
+        self.into_selection(Some(selectors), now_ms).into_views()
     }
 
     /// The series that any of `selectors` selects, all of them for `None`.
@@ -233,28 +234,44 @@ impl Snapshot<'_> {
         selectors: Option<&[Selector]>,
         now_ms: i64,
     ) -> Selection {
-        let mut decided = selectors.map(|it| Decisions::new(it, &self.published));
+        let mut decided = selectors.map(|it| Decisions::new(it, tables(&self.published)));
         let published = &mut self.published;
-        // A tenant's few targets must not cost what everybody's do.
+        // A few targets must not cost what everybody's do.
         let index = if decided.as_mut().is_some_and(|it| it.narrow(published)) {
             let tables = published.iter().map(|target| Arc::clone(&target.table));
-            Arc::new(Index::of(tables.collect()))
+            Arc::new(Index::of(tables.collect(), self.scope.metrics()))
         } else {
-            self.store.index(published)
+            self.index()
         };
         let lookback_ms = self.store.lookback_ms;
         Selection::new(self.published, &index, decided, now_ms, lookback_ms)
     }
 
-    /// Labels of each target, with name and metadata of every family that it describes.
-    pub fn metadata(&self) -> impl Iterator<Item = (&Arc<LabelSet>, &str, &Metadata)> {
-        let targets = self.targets.iter().zip(&self.published);
-        targets
-            .filter_map(|(target, published)| Some((target.as_ref()?, published)))
-            .flat_map(|(target, published)| {
-                let families = published.table.families();
-                families.map(|family| (&target.labels, &*family.name, &family.metadata))
-            })
+    fn index(&self) -> Arc<Index> {
+        match &self.scope {
+            Scope::Everything => self.store.index.of(&self.published, &[]),
+            Scope::Tenant(tenant) => {
+                let metrics = self.scope.metrics();
+                tenant.view().index(&self.published, metrics)
+            }
+        }
+    }
+
+    /// Labels of each target, with name and metadata of every family that it describes; where only some of its series
+    /// may be seen, of those families that these are of.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<(&Arc<LabelSet>, &str, &Metadata)> {
+        let visible = Visible::new(self.scope.metrics(), tables(&self.published));
+        let mut all = Vec::new();
+        for (at, (target, published)) in self.targets.iter().zip(&self.published).enumerate() {
+            if let Some(target) = target {
+                let families = published.table.visible_families(at, &visible);
+                all.extend(
+                    families.map(|family| (&target.labels, &*family.name, &family.metadata)),
+                );
+            }
+        }
+        all
     }
 
     /// How many targets there are.
@@ -266,10 +283,34 @@ impl Snapshot<'_> {
     /// How many series there are, stale ones that are still remembered included.
     #[must_use]
     pub fn series_count(&self) -> usize {
-        self.published
-            .iter()
-            .map(|target| target.table.members.iter().flatten().count())
+        if !self.scope.metrics().is_empty() {
+            return self.index().series_count();
+        }
+        let tables = tables(&self.published);
+        tables
+            .map(|table| table.members.iter().flatten().count())
             .sum()
+    }
+}
+
+fn tables(published: &[Arc<Published>]) -> impl Iterator<Item = &Arc<Table>> + Clone {
+    published.iter().map(|target| &target.table)
+}
+
+impl Selection {
+    /// Each series with its sample, in order.
+    pub(crate) fn into_views(self) -> impl Iterator<Item = SeriesView> + Send {
+        let selection = Arc::new(self);
+        let mut cursor = Cursor::default();
+        std::iter::from_fn(move || {
+            let found = selection.next(&mut cursor)?;
+            Some(SeriesView {
+                selection: Arc::clone(&selection),
+                found,
+                value: found.value,
+                timestamp_ms: found.timestamp_ms,
+            })
+        })
     }
 }
 

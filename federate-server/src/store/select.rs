@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::api::TooManySeries;
+
 use super::column::is_current;
 use super::decide::{Decided, Decisions};
 use super::index::{Entry, Index, Named};
@@ -184,6 +186,21 @@ impl Selection {
             }
         }
         Step::End
+    }
+
+    /// Fails where there are more than `most` series; looks at no more of them than that takes.
+    pub(crate) fn hold_to(&self, most: usize) -> Result<(), TooManySeries> {
+        let entries = self.names.iter().map(|name| name.series.entries.len());
+        if entries.sum::<usize>() <= most {
+            return Ok(());
+        }
+        let mut cursor = Cursor::default();
+        for _ in 0..=most {
+            if self.next(&mut cursor).is_none() {
+                return Ok(());
+            }
+        }
+        Err(TooManySeries { most })
     }
 
     /// The labels of `found`.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::HashSet;
 use prom_model::label::{LabelSet, METRIC_NAME};
 
+use super::decide::Visible;
 use super::intern::{Family, Label, Shape};
 
 /// Labels that many series of one target share; each series adds a [`Shape`].
@@ -85,10 +86,15 @@ impl Table {
     /// The series in `slot`, `None` where it is free.
     pub(crate) fn series(&self, slot: u32) -> Option<SeriesLabels<'_>> {
         let member = self.members.get(slot as usize)?.as_ref()?;
-        Some(SeriesLabels {
+        Some(self.labels(member))
+    }
+
+    /// The labels of one of its members.
+    pub(crate) fn labels<'a>(&'a self, member: &'a Member) -> SeriesLabels<'a> {
+        SeriesLabels {
             base: &self.bases[usize::from(member.base)],
             shape: &member.shape,
-        })
+        }
     }
 
     /// The hash of the series in `slot`, `None` where it is free.
@@ -106,11 +112,34 @@ impl Table {
     /// Every family that the target describes, once.
     pub(crate) fn families(&self) -> impl Iterator<Item = &Arc<Family>> {
         let members = self.members.iter().flatten();
-        let exposed = members.filter_map(|member| member.shape.family.as_ref());
-        let mut seen = HashSet::new();
-        let all = exposed.chain(&self.described);
-        all.filter(move |family| seen.insert(Arc::as_ptr(family)))
+        once(families_of(members).chain(&self.described))
     }
+
+    /// The families of those series that are `visible`, once each; the table is the one at `at`.
+    pub(crate) fn visible_families(
+        &self,
+        at: usize,
+        visible: &Visible,
+    ) -> impl Iterator<Item = &Arc<Family>> {
+        let members = self.members.iter().flatten();
+        let seen = members.filter(move |member| visible.has(at, member, self.labels(member)));
+        // That a target describes what it has no series of is told to who sees all series.
+        let described = self.described.iter().filter(|_| visible.is_all());
+        once(families_of(seen).chain(described))
+    }
+}
+
+fn families_of<'a>(
+    members: impl Iterator<Item = &'a Member>,
+) -> impl Iterator<Item = &'a Arc<Family>> {
+    members.filter_map(|member| member.shape.family.as_ref())
+}
+
+fn once<'a>(
+    families: impl Iterator<Item = &'a Arc<Family>>,
+) -> impl Iterator<Item = &'a Arc<Family>> {
+    let mut seen = HashSet::new();
+    families.filter(move |family| seen.insert(Arc::as_ptr(family)))
 }
 
 /// Where a series has a label from.

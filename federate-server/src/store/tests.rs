@@ -10,9 +10,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::selector::Selector;
+use crate::tenant::Scope;
 
 mod families;
 mod narrow;
+mod tenants;
 
 fn set(labels: &[(&str, &str)]) -> LabelSet {
     labels.iter().copied().collect()
@@ -44,7 +46,7 @@ fn scrape(writer: &mut dyn TargetSink, at_ms: i64, samples: &[(&LabelSet, f64)])
 }
 
 fn all(store: &Store, now_ms: i64) -> Vec<(String, f64, i64)> {
-    let series = store.snapshot().select_all(now_ms);
+    let series = store.snapshot(&Scope::Everything).select_all(now_ms);
     series
         .map(|series| {
             (
@@ -62,7 +64,7 @@ fn selected(store: &Store, selectors: &[&str], now_ms: i64) -> Vec<String> {
         .map(|text| text.parse::<Selector>().unwrap())
         .collect();
     store
-        .snapshot()
+        .snapshot(&Scope::Everything)
         .select(&selectors, now_ms)
         .map(|series| series.labels().to_string())
         .collect()
@@ -199,9 +201,9 @@ fn a_released_series_is_forgotten_once_nobody_can_see_it() {
         }
     }
     assert!(
-        store.snapshot().series_count() <= 14,
+        store.snapshot(&Scope::Everything).series_count() <= 14,
         "{}",
-        store.snapshot().series_count()
+        store.snapshot(&Scope::Everything).series_count()
     );
     assert_eq!(all(&store, 999_500).len(), 1);
 }
@@ -223,8 +225,13 @@ fn what_was_released_before_anyone_saw_it_leaves_nothing_behind() {
         writer.release(series);
     }
     scrape(&mut *writer, 2000, &[(&lasting, 2.0)]);
-    assert_eq!(store.snapshot().series_count(), 1);
-    assert_eq!(store.snapshot().published[0].column.slot_count(), 1);
+    assert_eq!(store.snapshot(&Scope::Everything).series_count(), 1);
+    assert_eq!(
+        store.snapshot(&Scope::Everything).published[0]
+            .column
+            .slot_count(),
+        1
+    );
     assert_eq!(all(&store, 2000), [(lasting.to_string(), 2.0, 2000)]);
     scrape(&mut *writer, 3000, &[(&lasting, 3.0), (&new(7), 7.0)]);
     let values = all(&store, 3000).into_iter().map(|it| it.1);
@@ -259,12 +266,18 @@ fn a_target_that_is_gone_is_swept_after_the_lookback() {
     drop(writer);
     store.sweep(11_000);
     assert_eq!(
-        (all(&store, 11_000).len(), store.snapshot().target_count()),
+        (
+            all(&store, 11_000).len(),
+            store.snapshot(&Scope::Everything).target_count()
+        ),
         (1, 2)
     );
     store.sweep(11_001);
     assert_eq!(
-        (all(&store, 11_000).len(), store.snapshot().target_count()),
+        (
+            all(&store, 11_000).len(),
+            store.snapshot(&Scope::Everything).target_count()
+        ),
         (0, 1)
     );
 }
@@ -289,9 +302,9 @@ fn metadata_is_that_of_the_last_commit() {
         writer.begin(at);
         writer.append(series, Sample::new(1.0)).unwrap();
         writer.commit();
-        let snapshot = store.snapshot();
+        let snapshot = store.snapshot(&Scope::Everything);
         assert_eq!(
-            snapshot.metadata().collect::<Vec<_>>(),
+            snapshot.metadata(),
             [(&Arc::new(labels.clone()), "x", metadata)]
         );
     }
@@ -451,7 +464,7 @@ proptest! {
                 Step::Sweep => store.sweep(now),
                 Step::Read => {
                     let have: Vec<_> = store
-                        .snapshot()
+                        .snapshot(&Scope::Everything)
                         .select_all(now)
                         .map(|series| (series.labels(), series.timestamp_ms, series.value))
                         .collect();

@@ -8,6 +8,7 @@
 //! never sees what lies outside.
 
 pub mod config;
+mod fleet;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,8 +16,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use prom_model::label::LabelSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::fleet::Fleet;
 use crate::selector::Selector;
+use crate::store::View;
 
 /// Somebody who sees a part of the targets.
 #[derive(Debug, Clone)]
@@ -62,11 +66,15 @@ impl TargetFilter {
 /// What the requests of one tenant may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TenantLimits {
-    /// How many are answered at one time; `None` for no limit of its own.
+    /// How many are answered at one time; `None` for no limit of its own. No tenant has more than [`LARGEST_SHARE`].
     pub concurrency: Option<NonZeroUsize>,
     /// How many series one answer may have; `None` for no limit.
     pub series: Option<NonZeroUsize>,
 }
+
+/// How many requests of one tenant are answered at one time at most, whatever its limit: `/federate` makes 64 answers
+/// at a time, and others shall have places, too.
+pub const LARGEST_SHARE: usize = 48;
 
 /// What the sender of a request may see. Cheap to clone; clones are the same scope.
 #[derive(Clone, Default)]
@@ -82,6 +90,9 @@ pub enum Scope {
 #[derive(Debug)]
 pub struct TenantScope {
     tenant: Tenant,
+    view: View,
+    /// One for each of its requests that is being answered.
+    places: Arc<Semaphore>,
 }
 
 impl TenantScope {
@@ -90,13 +101,29 @@ impl TenantScope {
     pub const fn tenant(&self) -> &Tenant {
         &self.tenant
     }
+
+    /// A place among its requests that are being answered, where one is free.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// What it sees of the store.
+    pub(crate) const fn view(&self) -> &View {
+        &self.view
+    }
 }
 
 impl Scope {
     /// The scope of `tenant`.
     #[must_use]
     pub fn of(tenant: Tenant) -> Self {
-        Self::Tenant(Arc::new(TenantScope { tenant }))
+        let limit = tenant.limits.concurrency.map(NonZeroUsize::get);
+        let places = limit.unwrap_or(LARGEST_SHARE).min(LARGEST_SHARE);
+        Self::Tenant(Arc::new(TenantScope {
+            tenant,
+            view: View::default(),
+            places: Arc::new(Semaphore::new(places)),
+        }))
     }
 
     /// Whether the target with `labels` (after relabelling) may be seen.
@@ -106,6 +133,18 @@ impl Scope {
             Self::Everything => true,
             Self::Tenant(scope) => scope.tenant.targets.matches(labels),
         }
+    }
+
+    /// Which series of the targets may be seen: those that one of these selects; all of them where there is none.
+    #[must_use]
+    pub fn metrics(&self) -> &[Selector] {
+        self.tenant().map_or(&[], |tenant| &tenant.metrics)
+    }
+
+    /// How many series one answer may have; `None` for no limit.
+    #[must_use]
+    pub fn series_limit(&self) -> Option<usize> {
+        Some(self.tenant()?.limits.series?.get())
     }
 
     /// The tenant, `None` for who sees everything.

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::middleware::from_fn;
-use federate_server::api::{CurrentSeries, FamilyMetadata, ReadSeries};
+use federate_server::api::{CurrentSeries, FamilyMetadata, ReadSeries, TooManySeries};
 use federate_server::federate::Federation;
 use federate_server::http::AppState;
 use federate_server::listener::ListenAddress;
 use federate_server::selector::Selector;
 use federate_server::serve::{Drained, Limits, serve};
 use federate_server::store::{DEFAULT_LOOKBACK, Store};
+use federate_server::tenant::Scope;
 use prom_model::label::LabelSet;
 use prom_model::sample::Sample;
 use prom_model::sink::Sink as _;
@@ -46,18 +47,22 @@ impl Drop for Stop {
 impl ReadSeries for Endless {
     fn select(
         &self,
+        _scope: &Scope,
         _selectors: &[Selector],
         _now_ms: i64,
-    ) -> Box<dyn Iterator<Item = CurrentSeries> + Send> {
+        _most: Option<usize>,
+    ) -> Result<Box<dyn Iterator<Item = CurrentSeries> + Send>, TooManySeries> {
         let running = Arc::clone(&self.running);
         let series = std::iter::repeat_with(|| CurrentSeries {
             labels: LabelSet::new(),
             timestamp_ms: 0,
         });
-        Box::new(series.take_while(move |_| running.load(Ordering::Relaxed)))
+        Ok(Box::new(
+            series.take_while(move |_| running.load(Ordering::Relaxed)),
+        ))
     }
 
-    fn metadata(&self) -> Box<dyn Iterator<Item = FamilyMetadata> + Send> {
+    fn metadata(&self, _scope: &Scope) -> Box<dyn Iterator<Item = FamilyMetadata> + Send> {
         Box::new(std::iter::empty())
     }
 }

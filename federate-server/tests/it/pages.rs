@@ -1,13 +1,19 @@
 use std::sync::Arc;
 
 use federate_server::http::{AppState, BuildInfo};
-use prom_model::target::{DiscoveryStatus, NodeStatus, ServiceStatus, Standing};
+use federate_server::tenant::Fleet;
+use prom_model::target::{DiscoveryStatus, NodeStatus, PoolStatus, ServiceStatus, Standing};
 
 use crate::support::{FixedPools, app, get, labels, pools, state};
 
 /// Closes an attribute, an element, a comment and a script, and opens a script.
 const HOSTILE: &str =
     r#"'"--></script></style></title><script>alert(1)</script><img src=x onerror=alert(1)>&amp;"#;
+
+fn fleet(pools: Vec<PoolStatus>, discovery: DiscoveryStatus) -> Arc<Fleet> {
+    let fleet = Fleet::new(Arc::new(FixedPools(pools)));
+    Arc::new(fleet.with_discovery(Arc::new(move || vec![discovery.clone()])))
+}
 
 fn hostile() -> AppState {
     let mut pools = pools();
@@ -41,6 +47,7 @@ fn hostile() -> AppState {
         last_error: HOSTILE.to_owned(),
         services: vec![ServiceStatus {
             name: HOSTILE.to_owned(),
+            source: "".into(),
             state: HOSTILE.to_owned(),
             standing: Standing::Failing,
             targets: 0,
@@ -53,9 +60,8 @@ fn hostile() -> AppState {
         }],
     };
     AppState {
-        targets: Arc::new(FixedPools(pools)),
+        fleet: fleet(pools, discovery),
         build: Arc::new(build),
-        discovery: Arc::new(move || vec![discovery.clone()]),
         ..state()
     }
 }
@@ -172,6 +178,7 @@ fn service(name: &str, standing: Standing) -> ServiceStatus {
     };
     ServiceStatus {
         name: name.to_owned(),
+        source: "".into(),
         state: "RUNNING".to_owned(),
         standing,
         targets: nodes.len(),
@@ -198,8 +205,7 @@ async fn page_of(services: Vec<ServiceStatus>) -> String {
         services,
     };
     let app = app(AppState {
-        targets: Arc::new(FixedPools(pools)),
-        discovery: Arc::new(move || vec![discovery.clone()]),
+        fleet: fleet(pools, discovery),
         ..state()
     });
     get(&app, "/targets").await.body

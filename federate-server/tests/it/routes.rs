@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use federate_server::auth::CHALLENGE;
 use federate_server::http::{Access, AppState, ROUTES, router};
+use federate_server::tenant::Fleet;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request};
 use prom_model::target::{PoolStatus, TargetStatuses};
@@ -154,7 +155,7 @@ async fn a_panic_is_a_500_and_the_next_request_is_served() {
         }
     }
     let app = app(AppState {
-        targets: Arc::new(Panics),
+        fleet: Arc::new(Fleet::new(Arc::new(Panics))),
         ..state()
     });
     let answer = get(&app, "/api/v1/targets").await;

@@ -3,12 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use federate_server::auth::{Authenticator, Users};
 use federate_server::federate::Federation;
 use federate_server::http::{AppState, BuildInfo, Readiness, Reload, RuntimeInfo, router};
 use federate_server::metrics::{ProcessMetrics, ServerMetrics};
 use federate_server::store::Store;
+use federate_server::tenant::Fleet;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode};
 use prom_model::label::LabelSet;
@@ -155,9 +156,7 @@ pub(crate) fn state() -> AppState {
     AppState {
         federation: Arc::new(Federation::new(Arc::clone(&store), &LabelSet::new())),
         series: store,
-        targets: Arc::new(FixedPools(pools())),
-        discovered: Arc::new(|| Bytes::from_static(b"[]")),
-        discovery: Arc::new(Vec::new),
+        fleet: fleet(pools()),
         auth: Arc::new(Authenticator::open()),
         readiness: Arc::new(Readiness::new()),
         reload: Arc::new(FixedReload(Ok(()))),
@@ -174,6 +173,11 @@ pub(crate) fn state() -> AppState {
         metrics,
         now_ms: Arc::new(|| NOW_MS),
     }
+}
+
+/// A fleet of targets that never change.
+pub(crate) fn fleet(pools: Vec<PoolStatus>) -> Arc<Fleet> {
+    Arc::new(Fleet::new(Arc::new(FixedPools(pools))))
 }
 
 /// The router over `state`, without configured headers.

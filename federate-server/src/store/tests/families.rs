@@ -37,9 +37,10 @@ fn scrape_families(
 }
 
 fn families(store: &Store) -> Vec<String> {
-    let snapshot = store.snapshot();
+    let snapshot = store.snapshot(&Scope::Everything);
     let mut names: Vec<_> = snapshot
         .metadata()
+        .into_iter()
         .inspect(|(_, name, metadata)| assert_eq!(*name, &*metadata.help))
         .map(|(_, name, _)| name.to_owned())
         .collect();
@@ -56,7 +57,7 @@ fn families_go_with_their_last_series() {
     for round in 0..1000 {
         let names = ["lasting".to_owned(), format!("round_{round}")];
         series = scrape_families(&mut *writer, &labels, round * 1000, &names, &series);
-        let snapshot = store.snapshot();
+        let snapshot = store.snapshot(&Scope::Everything);
         most_places = most_places.max(snapshot.published[0].table.families().count());
     }
     assert!(families(&store).len() <= 14, "{:?}", families(&store));
@@ -153,7 +154,7 @@ fn what_is_told_again_changes_nothing() {
         let metadata = Metadata::default();
         writer.describe("without_series", &metadata);
         scrape_families(&mut *writer, &labels, at_ms, &["x".to_owned()], &[]);
-        let published = Arc::clone(&store.snapshot().published[0].table);
+        let published = Arc::clone(&store.snapshot(&Scope::Everything).published[0].table);
         if let Some(table) = table.replace(Arc::clone(&published)) {
             assert!(Arc::ptr_eq(&table, &published), "at {at_ms}");
         }

@@ -34,7 +34,10 @@ fn few_targets_are_selected_from_as_all_are() {
     let store = Store::new(DEFAULT_LOOKBACK);
     let _writers = fleet(&store);
     let lines = |series: SeriesView| (series.labels().to_string(), series.value);
-    let all: Vec<_> = store.snapshot().select_all(2000).collect();
+    let all: Vec<_> = store
+        .snapshot(&Scope::Everything)
+        .select_all(2000)
+        .collect();
     for selectors in [
         &[r#"{instance="host-3"}"#][..],
         &[r#"a{instance=~"host-4|host-17"}"#],
@@ -56,7 +59,10 @@ fn few_targets_are_selected_from_as_all_are() {
             parsed.iter().any(|selector| selector.matches(&labels))
         };
         let want: Vec<_> = all.iter().filter(takes).cloned().map(lines).collect();
-        let have = store.snapshot().select(&parsed, 2000).map(lines);
+        let have = store
+            .snapshot(&Scope::Everything)
+            .select(&parsed, 2000)
+            .map(lines);
         assert_eq!(have.collect::<Vec<_>>(), want, "{selectors:?}");
     }
 }

@@ -1,0 +1,197 @@
+//! What is scraped and what was discovered, to whom it may be told.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use prom_model::label::LabelSet;
+use prom_model::target::{
+    DiscoveredJob, DiscoveryStatus, PoolStatus, TargetGroup, TargetStatus, TargetStatuses,
+};
+
+use super::Scope;
+use crate::http::Provider;
+
+const ADDRESS: &str = "__address__";
+
+/// All targets, how they are doing, and where they came from. What it tells depends on who asks.
+///
+/// A tenant is told of its active targets, and of what was discovered as far as one of these came of it. What became
+/// of no target, why, and how many there are is told to those who see everything.
+#[derive(Clone)]
+pub struct Fleet {
+    targets: Arc<dyn TargetStatuses>,
+    discovered: Provider<Vec<DiscoveredJob>>,
+    http_sd: fn(&[TargetGroup]) -> String,
+    discovery: Provider<Vec<DiscoveryStatus>>,
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").finish_non_exhaustive()
+    }
+}
+
+impl Fleet {
+    /// How `targets` are doing, and nothing of discovery.
+    #[must_use]
+    pub fn new(targets: Arc<dyn TargetStatuses>) -> Self {
+        Self {
+            targets,
+            discovered: Arc::new(Vec::new),
+            http_sd: |_| "[]".to_owned(),
+            discovery: Arc::new(Vec::new),
+        }
+    }
+
+    /// With everything discovered, and how it is written as the JSON of http_sd.
+    #[must_use]
+    pub fn with_discovered(
+        mut self,
+        discovered: Provider<Vec<DiscoveredJob>>,
+        http_sd: fn(&[TargetGroup]) -> String,
+    ) -> Self {
+        self.discovered = discovered;
+        self.http_sd = http_sd;
+        self
+    }
+
+    /// With a row for each discovery and how it is doing.
+    #[must_use]
+    pub fn with_discovery(mut self, discovery: Provider<Vec<DiscoveryStatus>>) -> Self {
+        self.discovery = discovery;
+        self
+    }
+
+    /// The scrape pools and their targets; for a tenant those with targets of its own.
+    #[must_use]
+    pub fn pools(&self, scope: &Scope) -> Vec<PoolStatus> {
+        let pools = self.targets.pools();
+        if *scope == Scope::Everything {
+            return pools;
+        }
+        let own = pools.into_iter().map(|pool| PoolStatus {
+            job: pool.job,
+            active: pool
+                .active
+                .into_iter()
+                .filter(|target| scope.sees_target(&target.labels))
+                .collect(),
+            ..PoolStatus::default()
+        });
+        own.filter(|pool| !pool.active.is_empty()).collect()
+    }
+
+    /// The discovered targets in the JSON of http_sd; for a tenant those that its own targets came of.
+    #[must_use]
+    pub fn http_sd(&self, scope: &Scope) -> String {
+        let jobs = (self.discovered)();
+        let groups = match scope {
+            Scope::Everything => {
+                let groups = jobs.iter().flat_map(|job| job.groups.iter());
+                groups.cloned().collect()
+            }
+            Scope::Tenant(_) => Origins::of(&self.pools(scope)).groups(&jobs),
+        };
+        (self.http_sd)(&groups)
+    }
+
+    /// How each discovery is doing; for a tenant only its services, as far as own targets came of them.
+    #[must_use]
+    pub fn discovery(&self, scope: &Scope) -> Vec<DiscoveryStatus> {
+        let mut discoveries = (self.discovery)();
+        if *scope == Scope::Everything {
+            return discoveries;
+        }
+        let mut own = HashMap::<Arc<str>, usize>::new();
+        for group in Origins::of(&self.pools(scope)).groups(&(self.discovered)()) {
+            // Several jobs may scrape what one discovery finds.
+            let count = own.entry(group.source).or_default();
+            *count = group.targets.len().max(*count);
+        }
+        for discovery in &mut discoveries {
+            let mut services = std::mem::take(&mut discovery.services);
+            services.retain_mut(|service| {
+                let count = own.get(&service.source).copied();
+                service.targets = count.unwrap_or_default();
+                count.is_some()
+            });
+            *discovery = DiscoveryStatus {
+                services,
+                ..DiscoveryStatus::default()
+            };
+        }
+        discoveries.retain(|discovery| !discovery.services.is_empty());
+        discoveries
+    }
+}
+
+/// What some targets were before relabelling.
+#[derive(Debug)]
+struct Origins<'a>(HashMap<(&'a str, &'a str), Vec<&'a LabelSet>>);
+
+impl<'a> Origins<'a> {
+    fn of(pools: &'a [PoolStatus]) -> Self {
+        let mut origins = HashMap::<_, Vec<_>>::new();
+        for pool in pools {
+            for TargetStatus {
+                discovered_labels, ..
+            } in &pool.active
+            {
+                let address = discovered_labels.get(ADDRESS).unwrap_or_default();
+                let of_address = origins.entry((&*pool.job, address)).or_default();
+                of_address.push(&**discovered_labels);
+            }
+        }
+        Self(origins)
+    }
+
+    /// Those of the discovered targets that became one of them.
+    fn groups(&self, jobs: &[DiscoveredJob]) -> Vec<TargetGroup> {
+        let mut groups = Vec::new();
+        for DiscoveredJob { job, groups: found } in jobs {
+            for group in found.iter() {
+                let targets = group.targets.iter().zip(group.discovered_labels());
+                let own = targets.filter(|(_, labels)| self.has(job, labels));
+                let targets: Vec<_> = own.map(|(target, _)| target.clone()).collect();
+                if !targets.is_empty() {
+                    groups.push(TargetGroup {
+                        targets,
+                        ..group.clone()
+                    });
+                }
+            }
+        }
+        groups
+    }
+
+    fn has(&self, job: &str, discovered: &LabelSet) -> bool {
+        let address = discovered.get(ADDRESS).unwrap_or_default();
+        let of_address = self.0.get(&(job, address)).into_iter().flatten();
+        let mut of_address = of_address.copied();
+        of_address.any(|origin| is_origin(origin, discovered))
+    }
+}
+
+/// Whether `origin` are the labels `discovered`, to which a scrape configuration has added its defaults.
+fn is_origin(origin: &LabelSet, discovered: &LabelSet) -> bool {
+    let mut discovered = discovered.iter().peekable();
+    for label in origin.iter() {
+        if discovered.next_if_eq(&label).is_none() && !is_default(label.0) {
+            return false;
+        }
+    }
+    discovered.next().is_none()
+}
+
+/// Whether a scrape configuration has a default for the label `name`, as Prometheus' do.
+fn is_default(name: &str) -> bool {
+    const DEFAULTS: [&str; 5] = [
+        "job",
+        "__scheme__",
+        "__metrics_path__",
+        "__scrape_interval__",
+        "__scrape_timeout__",
+    ];
+    DEFAULTS.contains(&name) || name.starts_with("__param_")
+}
