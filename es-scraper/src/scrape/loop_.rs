@@ -7,7 +7,7 @@ use prom_model::sink::Sink;
 use prom_model::target::TargetHealth;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
 
 use super::buffer::{Body, Buffers};
 use super::client::{Answer, Scrape, Transport};
@@ -120,6 +120,8 @@ pub(crate) struct ScrapeLoop {
     scrape: Box<dyn Scrape>,
     writer: TargetWriter,
     last_scrape: Arc<LastScrapeCell>,
+    /// Of what is logged. It is entered for that alone: each turn of the loop would enter and leave it some times.
+    span: Span,
 }
 
 impl ScrapeLoop {
@@ -127,6 +129,7 @@ impl ScrapeLoop {
         shared: Arc<Shared>,
         mut settings: watch::Receiver<LoopSettings>,
         last_scrape: Arc<LastScrapeCell>,
+        span: Span,
     ) -> Self {
         let current = settings.borrow_and_update().clone();
         let labels = Arc::clone(current.target.labels());
@@ -138,6 +141,7 @@ impl ScrapeLoop {
             settings,
             current,
             last_scrape,
+            span,
         }
     }
 
@@ -157,6 +161,8 @@ impl ScrapeLoop {
         let mut ticks = interval_at(Instant::now(), interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut grid = TickGrid::new(self.now_ms(), interval);
+        // Made by the first pair of scrapes, so that an interval that nothing has is not shown.
+        let mut lengths = None;
         let mut last_start: Option<Instant> = None;
         loop {
             tokio::select! {
@@ -165,7 +171,10 @@ impl ScrapeLoop {
                 _ = ticks.tick() => {
                     let start = Instant::now();
                     if let Some(last) = last_start.replace(start) {
-                        self.shared.metrics.scraped_again(interval, start - last);
+                        let metrics = &self.shared.metrics;
+                        lengths
+                            .get_or_insert_with(|| metrics.interval_length(interval))
+                            .observe((start - last).as_secs_f64());
                     }
                     self.take_up_settings();
                     let at_ms = grid.align(self.now_ms());
@@ -262,9 +271,11 @@ impl ScrapeLoop {
         let url = self.current.target.url();
         match (before.health, health) {
             (TargetHealth::Down, TargetHealth::Down) | (_, TargetHealth::Up) => {
-                debug!(target.url = %url, error = %error, "scraped");
+                debug!(parent: &self.span, target.url = %url, error = %error, "scraped");
             }
-            _ => warn!(target.url = %url, error = %error, "target is down"),
+            _ => {
+                warn!(parent: &self.span, target.url = %url, error = %error, "target is down");
+            }
         }
     }
 

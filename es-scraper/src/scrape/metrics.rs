@@ -193,19 +193,23 @@ impl ScrapeMetrics {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A target was scraped `since_last` after the scrape before.
-    pub(super) fn scraped_again(&self, interval: Duration, since_last: Duration) {
-        let labels = IntervalLabels {
-            interval: duration::format(interval),
-        };
-        let lengths = self.interval_length.get_or_create(&labels);
-        lengths.observe(since_last.as_secs_f64());
+    /// Where the times between the starts of two scrapes go that should be `interval`, in seconds.
+    pub(super) fn interval_length(&self, interval: Duration) -> Histogram {
+        let interval = duration::format(interval);
+        self.interval_length
+            .get_or_create_owned(&IntervalLabels { interval })
     }
 
     pub(super) fn scraped(&self, counts: &Counts, result: Result<(), &ScrapeError>) {
-        self.duplicate_timestamp.inc_by(counts.duplicates);
-        self.out_of_order.inc_by(counts.out_of_order);
-        self.out_of_bounds.inc_by(counts.out_of_bounds);
+        for (counter, refused) in [
+            (&self.duplicate_timestamp, counts.duplicates),
+            (&self.out_of_order, counts.out_of_order),
+            (&self.out_of_bounds, counts.out_of_bounds),
+        ] {
+            if refused > 0 {
+                counter.inc_by(refused);
+            }
+        }
         match result {
             Err(ScrapeError::SampleLimit) => self.exceeded_sample_limit.inc(),
             Err(ScrapeError::LabelLimit(_)) => self.exceeded_label_limits.inc(),
@@ -231,7 +235,8 @@ mod tests {
         let metrics = ScrapeMetrics::register(&mut registry);
         metrics.pool_made("a\"b\\\n");
         metrics.pool_synced("a\"b\\\n", 3, 2, 1);
-        metrics.scraped_again(Duration::from_secs(30), Duration::from_secs(31));
+        let lengths = metrics.interval_length(Duration::from_secs(30));
+        lengths.observe(31.0);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let has = |line: &str| assert!(text.lines().any(|have| have == line), "{line}\n{text}");

@@ -10,7 +10,7 @@ use prom_model::exposition::Format;
 use prom_model::target::{PoolStatus, TargetStatus};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{info, info_span, warn};
 
 use super::client::{Compression, HttpSettings, HttpTransport, TlsSettings, Transport};
 use super::error::ScrapeError;
@@ -352,8 +352,9 @@ impl ScrapePool {
             target = settings.target.url()
         );
         let (sender, receiver) = watch::channel(settings);
-        let scraping = keep_scraping(Arc::clone(&self.shared), receiver, Arc::clone(&last_scrape));
-        self.tasks.spawn(scraping.instrument(span));
+        let shared = Arc::clone(&self.shared);
+        let scraping = keep_scraping(shared, receiver, Arc::clone(&last_scrape), span);
+        self.tasks.spawn(scraping);
         RunningLoop {
             settings: sender,
             last_scrape,

@@ -11,17 +11,18 @@ use futures_util::FutureExt as _;
 use prom_model::target::TargetHealth;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::error;
+use tracing::{Span, error};
 
 use super::error::ScrapeError;
 use super::loop_::{LastScrape, LastScrapeCell, LoopSettings, ScrapeLoop, Shared};
 
-/// Runs a loop until the sender of its settings is dropped. One that panics has its target's series ended, and another
+/// Runs a loop, which logs in `span`, until the sender of its settings is dropped. One that panics has its target's series ended, and another
 /// one takes its place at the target's next moment.
 pub(crate) async fn keep_scraping(
     shared: Arc<Shared>,
     mut settings: watch::Receiver<LoopSettings>,
     last_scrape: Arc<LastScrapeCell>,
+    span: Span,
 ) {
     loop {
         // Outlives the panic, so that it can tell of it. What it holds is whole: a body changes it once it
@@ -32,6 +33,7 @@ pub(crate) async fn keep_scraping(
                 Arc::clone(&shared),
                 settings.clone(),
                 Arc::clone(&last_scrape),
+                span.clone(),
             );
             scrape_loop.insert(new).run().await;
         };
@@ -40,6 +42,7 @@ pub(crate) async fn keep_scraping(
         };
         let url = settings.borrow().target.url().to_owned();
         error!(
+            parent: &span,
             target.url = url,
             panic = message(&*panic),
             "scrape loop panicked and starts anew"
@@ -51,7 +54,7 @@ pub(crate) async fn keep_scraping(
             }
         };
         if AssertUnwindSafe(told).catch_unwind().await.is_err() {
-            error!(target.url = url, "series of the target can't be ended");
+            error!(parent: &span, target.url = url, "series of the target can't be ended");
             let last = last_scrape.load();
             last_scrape.store(LastScrape {
                 error: Arc::from(ScrapeError::Panicked.to_string()),

@@ -42,8 +42,8 @@ pub(super) fn parse(token: &[u8]) -> Result<f64, FloatError> {
     Ok(number)
 }
 
-/// The number at the start of `bytes` and its length, where it has digits, at most one sign `-`
-/// and one `.`, and few enough digits that one division gives the nearest double.
+/// The number at the start of `bytes` and its length, where it has digits, at most one sign `-`, one `.` and one
+/// exponent, and few enough digits that one multiplication or division gives the nearest double.
 ///
 /// `None` doesn't say that there is no number, nor does an answer say that the token ends there.
 #[inline]
@@ -72,9 +72,46 @@ pub(super) fn parse_plain(bytes: &[u8]) -> Option<(f64, usize)> {
     if digits == 0 || digits > 19 || mantissa > 1 << 53 {
         return None;
     }
+    let mut power = 0;
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        let (exponent, length) = parse_exponent(&bytes[at + 1..])?;
+        power = exponent;
+        at += 1 + length;
+    }
+    power -= fraction as isize;
     #[expect(clippy::cast_precision_loss, reason = "2^53 and less are exact")]
-    let value = mantissa as f64 / EXACT_POWERS[fraction];
+    let value = mantissa as f64;
+    let factor = *EXACT_POWERS.get(power.unsigned_abs())?;
+    let value = if power < 0 {
+        value / factor
+    } else {
+        value * factor
+    };
     Some((if negative { -value } else { value }, at))
+}
+
+/// More are left to the slow way.
+const MAX_EXPONENT_DIGITS: usize = 4;
+
+/// The exponent at the start of `bytes` and its length, where it has few digits.
+fn parse_exponent(bytes: &[u8]) -> Option<(isize, usize)> {
+    let sign = bytes.first().filter(|byte| matches!(byte, b'+' | b'-'));
+    let start = usize::from(sign.is_some());
+    let mut exponent = 0;
+    let mut at = start;
+    while let Some(digit) = digit(bytes, at) {
+        if at - start == MAX_EXPONENT_DIGITS {
+            return None;
+        }
+        exponent = exponent * 10 + digit as isize;
+        at += 1;
+    }
+    let exponent = if sign == Some(&b'-') {
+        -exponent
+    } else {
+        exponent
+    };
+    (at > start).then_some((exponent, at))
 }
 
 #[inline]

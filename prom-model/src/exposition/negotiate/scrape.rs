@@ -44,6 +44,14 @@ pub enum ContentTypeError {
     },
 }
 
+/// What nearly all exporters send, which need not be taken apart each time.
+const USUAL_TEXT: [&str; 4] = [
+    "text/plain; version=0.0.4; charset=utf-8",
+    "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+    "text/plain; version=0.0.4; charset=utf-8; escaping=values",
+    "text/plain; version=0.0.4",
+];
+
 /// The format of a scrape's answer by its `Content-Type`, or `fallback`, the scrape's `fallback_scrape_protocol`, where that
 /// is missing, invalid or of something else. An empty header is a missing one.
 ///
@@ -56,6 +64,9 @@ pub fn scrape_format(
     fallback: Option<Format>,
 ) -> Result<Format, ContentTypeError> {
     let header = content_type.unwrap_or_default();
+    if USUAL_TEXT.contains(&header) {
+        return Ok(Format::Text);
+    }
     let quoted = || header.chars().take(100).collect::<String>();
     let error = if header.is_empty() {
         ContentTypeError::Blank
