@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use super::client::Client;
 use super::throttle::Standing;
 
-/// How many may wait at one time.
-pub const MAX_WAITING: usize = 64;
+/// How many requests may wait for their password to be checked: about as many as have their turn within the ten seconds
+/// of a scrape.
+pub const MAX_WAITING: usize = 128;
 
 /// Lets a few do something at one time. The others wait, and addresses take turns: each has a line of its own. Those
 /// whose passwords were wrong lately come after all others.

@@ -9,15 +9,15 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
 use tracing::{info, warn};
 
-use super::super::AuthError;
-use super::super::credentials::Credentials;
-use super::super::metrics::LoginOutcome;
-use super::super::passwords::Payer;
-use super::super::queue::FairQueue;
-use super::super::recent::Recent;
-use super::super::throttle::{Entry, Standing, UserTag};
 use super::lockout::{Allowed, Attempt, Lockout};
 use super::{GOES_ON, Login, LoginError, REFUSED};
+use crate::auth::AuthError;
+use crate::auth::credentials::Credentials;
+use crate::auth::metrics::LoginOutcome;
+use crate::auth::passwords::Payer;
+use crate::auth::queue::FairQueue;
+use crate::auth::recent::Recent;
+use crate::auth::throttle::{Entry, Standing, UserTag};
 use crate::selector::Selector;
 use crate::tenant::{Scope, TargetFilter, Tenant};
 
@@ -47,7 +47,7 @@ const REMEMBERED_REFUSALS: usize = 1024;
 
 /// A login, with what it decided lately.
 #[derive(Debug)]
-pub(in super::super) struct Decisions {
+pub(in crate::auth) struct Decisions {
     login: Arc<dyn Login>,
     lockout: Arc<Lockout>,
     state: Mutex<State>,
@@ -115,7 +115,7 @@ struct Order {
 }
 
 impl Decisions {
-    pub(in super::super) fn new(login: Arc<dyn Login>, lockout: Arc<Lockout>) -> Self {
+    pub(in crate::auth) fn new(login: Arc<dyn Login>, lockout: Arc<Lockout>) -> Self {
         Self {
             login,
             lockout,
@@ -125,7 +125,7 @@ impl Decisions {
         }
     }
 
-    pub(in super::super) fn is_of(&self, login: &Arc<dyn Login>) -> bool {
+    pub(in crate::auth) fn is_of(&self, login: &Arc<dyn Login>) -> bool {
         Arc::ptr_eq(&self.login, login)
     }
 
@@ -133,7 +133,7 @@ impl Decisions {
     ///
     /// # Errors
     /// As [`AuthError`] says.
-    pub(in super::super) async fn decide(
+    pub(in crate::auth) async fn decide(
         self: &Arc<Self>,
         credentials: &Credentials,
         account: UserTag,

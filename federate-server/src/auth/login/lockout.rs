@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Duration, Instant};
 
-use super::super::client::Client;
-use super::super::recent::Recent;
-use super::super::throttle::UserTag;
+use crate::auth::client::Client;
+use crate::auth::recent::Recent;
+use crate::auth::throttle::UserTag;
 
 const WITHIN: Duration = Duration::from_secs(60 * 60);
 const FAILURES: usize = 3;
@@ -34,7 +34,7 @@ const LOCKED: (Duration, Duration) = (Duration::from_secs(10), WITHIN);
 
 /// The failures of users.
 #[derive(Debug, Default)]
-pub(in super::super) struct Lockout(Mutex<Recent<UserTag, Attempts, REMEMBERED>>);
+pub(in crate::auth) struct Lockout(Mutex<Recent<UserTag, Attempts, REMEMBERED>>);
 
 /// What is known of a password that is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,7 +36,8 @@ pub const REFUSED: Duration = Duration::from_secs(30);
 pub trait Login: Send + Sync + 'static {
     /// What `user` may see, if `password` is right. Given up after 15 seconds.
     ///
-    /// An equal [`Tenant`] as the last time keeps what is kept for the user's requests.
+    /// An equal [`Tenant`] as the last time keeps what is kept for the user's requests. Its name is told in logs and
+    /// metrics, so what a user chose doesn't belong there.
     ///
     /// # Errors
     /// As [`LoginError`] says.
@@ -72,7 +73,7 @@ pub enum LoginError {
         /// For how long.
         retry_after: Duration,
     },
-    /// There was no answer, or not one that says anything about the password.
+    /// There was no answer, or not one that says anything about the password. The reason is logged.
     #[error("the login is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }

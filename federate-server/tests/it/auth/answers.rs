@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,14 +6,14 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use federate_server::auth::CHALLENGE;
+use federate_server::auth::{Authenticator, CHALLENGE};
 use federate_server::listener::ListenAddress;
-use federate_server::serve::{Limits, serve};
-use futures_util::future::join_all;
+use federate_server::serve::{Drained, Limits, serve};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
+use tokio::task::JoinHandle;
 
 use super::{Counted, Mood, Outside, basic, guesses};
 use crate::support::{Answer, app, send, state, users};
@@ -119,38 +120,39 @@ async fn all_who_are_not_let_in_are_told_how_to() {
     assert_eq!(locked.header("www-authenticate"), CHALLENGE);
 }
 
-/// Answers of a real socket to raw requests, each on a connection of its own.
-async fn raw(requests: Vec<Vec<u8>>) -> Vec<String> {
-    let (app, _) = guarded();
+/// A server, its address, and what it asks.
+async fn serving() -> (JoinHandle<Drained>, SocketAddr, Arc<Authenticator>) {
+    let state = state();
+    state.auth.set_web_users(users(&[("a", "b")]));
+    let auth = Arc::clone(&state.auth);
     let address: ListenAddress = "127.0.0.1:0".parse().unwrap();
     let listener = address.bind().await.unwrap();
     let address = listener.local_addr().unwrap();
     let forever = std::future::pending();
-    let serving = tokio::spawn(serve(
-        listener,
-        app,
-        Arc::new(()),
-        Limits::default(),
-        forever,
-    ));
-    let answers = requests.into_iter().map(async |request| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        // It may be refused before all of it is sent.
-        let _ = stream.write_all(&request).await;
-        let mut answer = vec![0; 1 << 16];
-        let length = stream.read(&mut answer).await.unwrap_or_default();
-        String::from_utf8_lossy(&answer[..length]).into_owned()
-    });
-    let answers = join_all(answers).await;
-    serving.abort();
-    answers
+    let app = app(state);
+    let serving = serve(listener, app, Arc::new(()), Limits::default(), forever);
+    (tokio::spawn(serving), address, auth)
+}
+
+/// The status of the answer to a request from the local address `from`.
+async fn status(from: [u8; 4], to: SocketAddr, request: &[u8]) -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    // It may be refused before all of it is sent.
+    let _ = stream.write_all(request).await;
+    let mut answer = vec![0; 1 << 16];
+    let length = stream.read(&mut answer).await.unwrap_or_default();
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+fn get(headers: &str) -> Vec<u8> {
+    format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n").into_bytes()
 }
 
 #[tokio::test]
 async fn smuggled_headers_let_nobody_in() {
-    let f = |headers: &str| {
-        format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n").into_bytes()
-    };
     let long = STANDARD.encode([b"a:".to_vec(), vec![b'b'; 10 << 20]].concat());
     let cases = [
         ("Authorization: Basic YTpi", "200"),
@@ -171,11 +173,45 @@ async fn smuggled_headers_let_nobody_in() {
         ("Authorization: Basic YTpi\0", "400"),
         (&format!("Authorization: Basic {long}"), "431"),
     ];
-    let requests = cases.iter().map(|(headers, _)| f(headers)).collect();
-    let answers = raw(requests).await;
-    for ((headers, want), answer) in cases.iter().zip(answers) {
-        let status = answer.split(' ').nth(1).unwrap_or_default();
-        let headers = &headers[..headers.len().min(80)];
-        assert_eq!(status, *want, "{headers}: {answer}");
+    let (serving, address, _) = serving().await;
+    for (at, (headers, want)) in cases.iter().enumerate() {
+        // From addresses of their own, lest one be slowed down for another.
+        let from = [127, 0, 1, at as u8 + 1];
+        let got = status(from, address, &get(headers)).await;
+        assert_eq!(got, *want, "{}", &headers[..headers.len().min(80)]);
+    }
+    serving.abort();
+}
+
+#[tokio::test]
+async fn connections_tell_the_address_and_trusted_proxies_override_it() {
+    let authorization = |user: &str, password: &str| {
+        let headers = basic(user, password);
+        let value = headers[AUTHORIZATION].to_str().unwrap();
+        format!("Authorization: {value}")
+    };
+    for proxies in [0, 1] {
+        let (serving, address, auth) = serving().await;
+        auth.set_trusted_proxies(proxies);
+        let ask = async |from: u8, forwarded: &str, password: &str| {
+            let authorization = authorization("a", password);
+            let headers = format!("X-Forwarded-For: {forwarded}\r\n{authorization}");
+            status([127, 0, 1, from], address, &get(&headers)).await
+        };
+        for guess in ["1", "2", "3"] {
+            assert_eq!(ask(1, "192.0.2.1", guess).await, "401", "{proxies}");
+        }
+        assert_eq!(ask(1, "192.0.2.1", "b").await, "429", "{proxies}");
+        let got = [
+            ask(2, "192.0.2.1", "b").await,
+            ask(1, "192.0.2.2", "b").await,
+        ];
+        let want = if proxies == 0 {
+            ["200", "429"]
+        } else {
+            ["429", "200"]
+        };
+        assert_eq!(got, want, "{proxies}");
+        serving.abort();
     }
 }
