@@ -288,14 +288,16 @@ impl Known {
         names.map(String::as_str).collect()
     }
 
-    /// Services that one of the next service lists may say more about: listed ones that it doesn't have yet, and those
-    /// without a host name.
+    /// Services that one of the next service lists may say more about: listed ones that it doesn't have yet, those
+    /// without a host name, and those whose integration, with the port to be scraped, it doesn't show yet.
     pub(super) fn unsettled(&self, settings: &TargetSettings) -> BTreeSet<String> {
         let missing = self.listing.iter().flat_map(|it| self.missing(it));
         let lookups = self.to_resolve(settings).into_iter();
         let hostless = lookups.filter(|lookup| lookup.host.is_none());
         let hostless = hostless.map(|lookup| lookup.service);
-        missing.map(str::to_owned).chain(hostless).collect()
+        let believed = self.believed.keys().cloned();
+        let missing = missing.map(str::to_owned);
+        missing.chain(hostless).chain(believed).collect()
     }
 
     /// Whether a service that could have targets has no addresses.

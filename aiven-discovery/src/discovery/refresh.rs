@@ -47,13 +47,19 @@ impl Discoverer {
         }
     }
 
-    /// Services that are worth another reading of the service list soon: those of a catalogue that tells of new ones
-    /// by itself, since whoever made one waits for it.
+    /// Services that are worth another reading of the service list soon.
     fn unsettled(&self) -> BTreeSet<String> {
-        match self.catalogue.refresh_interval() {
-            Some(_) => self.known().unsettled(&self.settings.targets),
-            None => BTreeSet::new(),
+        if self.tells_of_new_services() {
+            self.known().unsettled(&self.settings.targets)
+        } else {
+            BTreeSet::new()
         }
+    }
+
+    /// Whether the catalogue tells of new services by itself, since whoever made one waits for it. Others keep to the
+    /// intervals.
+    pub(super) fn tells_of_new_services(&self) -> bool {
+        self.catalogue.refresh_interval().is_some()
     }
 
     /// Reads the catalogue at its own pace, where it has one.

@@ -92,6 +92,7 @@ impl Discoverer {
             .to_integrate(&self.settings.targets, Instant::now());
         let mut in_a_row = 0;
         let mut asked = None;
+        let mut created = false;
         for service in services {
             let result = self
                 .api
@@ -102,6 +103,7 @@ impl Discoverer {
                 Ok(outcome) => {
                     in_a_row = 0;
                     if outcome == IntegrationOutcome::Created {
+                        created = true;
                         info!(discovery = %self.settings.name, service, "enabled the prometheus integration");
                     }
                     self.known()
@@ -132,6 +134,9 @@ impl Discoverer {
                     }
                 }
             }
+        }
+        if created && self.tells_of_new_services() {
+            self.signals.refresh.notify_one();
         }
         asked
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiven_discovery::api::{Component, Route};
 use aiven_discovery::catalogue::{CatalogueError, Listing};
 use aiven_discovery::discovery::Progress;
 use prom_model::label::LabelSet;
@@ -57,13 +58,36 @@ async fn the_first_round_waits_for_the_catalogue_and_runs_in_order() {
     assert!(started.elapsed() < Duration::from_secs(1));
     let calls = fake.world().calls.clone();
     let rounds = ["list", "services", "integrate a ours", "resolve a.host"];
-    let order: Vec<_> = calls
-        .iter()
-        .map(String::as_str)
-        .filter(|call| rounds.contains(call))
-        .collect();
-    assert_eq!(order.len(), rounds.len(), "{calls:?}");
-    assert_eq!(order[2..], rounds[2..], "{calls:?}");
+    let first = rounds.map(|round| calls.iter().position(|call| call == round).unwrap());
+    assert!(first[..2].iter().all(|it| *it < first[2]), "{calls:?}");
+    assert!(first[2] < first[3], "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_port_of_a_new_integration_is_asked_for_soon() {
+    let fake = fake();
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    sleep(Duration::from_secs(5)).await;
+    fake.world().list = Ok(list([service("a"), bare_service("b")]));
+    fake.world().listing = listed(&["a", "b"]);
+    running.targets_become(&WITH_B).await;
+    let mut integrated = service("b");
+    integrated.prometheus_components.push(Component {
+        host: None,
+        port: Some(9274),
+        route: Route::default(),
+    });
+    fake.world().list = Ok(list([service("a"), integrated]));
+    let shown = Instant::now();
+    running
+        .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9274"])
+        .await;
+    assert!(
+        shown.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        shown.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,9 @@ mod agreement;
 /// Discovery alone, for a Prometheus that scrapes the nodes itself.
 mod sidecar;
 
+/// Services that a Cloud Foundry lists.
+mod cloud_foundry;
+
 /// The services file: printed and checked.
 mod services_file;
 
