@@ -6,6 +6,8 @@
 mod api;
 /// Who gets in, and who doesn't.
 mod auth;
+/// Tenants: what each is told, and that it has nothing of another.
+mod isolation;
 /// The process's own metrics.
 mod load;
 mod metrics;
