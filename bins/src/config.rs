@@ -7,10 +7,13 @@ use es_scraper::config::{Config, Extension, LoadOptions};
 use prom_config::render::{Mapping, Value};
 use prom_config::{ConfigError, Fields, Node};
 
+pub mod access;
 pub mod environment;
 
+use self::access::Access;
+
 /// A configuration with everything that the exporter knows.
-pub type ExporterConfig = Config<(), Vec<AivenSdConfig>>;
+pub type ExporterConfig = Config<Access, Vec<AivenSdConfig>>;
 
 /// Reads a variable of the environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -55,39 +58,41 @@ pub fn parse(
     path: &Path,
     environment: Environment<'_>,
 ) -> Result<ExporterConfig, ConfigError> {
-    Config::load(
-        text,
-        LoadOptions {
-            file: path,
-            environment,
-        },
-        &Aiven { file: path },
-    )
+    let options = LoadOptions {
+        file: path,
+        environment,
+    };
+    let mut config = Config::load(text, options, &Sections { file: path })?;
+    let warnings = std::mem::take(&mut config.extension.tenants.warnings);
+    let warnings = warnings.into_iter().map(|warning| warning.in_file(path));
+    config.warnings.extend(warnings);
+    config.warnings.sort_by_key(ConfigError::position);
+    Ok(config)
 }
 
 /// The configuration as it may be shown, in YAML, without a secret.
 #[must_use]
 pub fn show(config: &ExporterConfig, path: &Path) -> String {
-    config.to_yaml(&Aiven { file: path })
+    config.to_yaml(&Sections { file: path })
 }
 
-/// Aiven's sections.
-struct Aiven<'a> {
+/// The sections that Prometheus doesn't have.
+struct Sections<'a> {
     file: &'a Path,
 }
 
-impl Extension for Aiven<'_> {
-    type Root = ();
+impl Sections<'_> {
+    fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+}
+
+impl Extension for Sections<'_> {
+    type Root = Access;
     type Job = Vec<AivenSdConfig>;
 
-    /// `tenants` and `operators` may be there, empty.
-    fn root(&self, fields: &mut Fields) -> Result<(), ConfigError> {
-        for name in ["tenants", "operators"] {
-            if let Some(node) = fields.node(name).filter(|node| !node.is_empty()) {
-                return Err(node.error(format_args!("{name} are not served yet, expected none")));
-            }
-        }
-        Ok(())
+    fn root(&self, fields: &mut Fields) -> Result<Access, ConfigError> {
+        Access::take(fields, self.directory())
     }
 
     fn job(&self, fields: &mut Fields) -> Result<Vec<AivenSdConfig>, ConfigError> {
@@ -97,13 +102,13 @@ impl Extension for Aiven<'_> {
             .map(Node::decode)
             .collect::<Result<Vec<AivenSdConfig>, _>>()?;
         for config in &mut configs {
-            config.set_directory(self.file.parent().unwrap_or(Path::new("")));
+            config.set_directory(self.directory());
         }
         Ok(configs)
     }
 
-    fn show_root(&self, (): &()) -> Mapping {
-        Mapping::new()
+    fn show_root(&self, access: &Access) -> Mapping {
+        access.shown()
     }
 
     fn show_job(&self, configs: &Vec<AivenSdConfig>) -> Mapping {

@@ -184,6 +184,7 @@ fn settings(listen_address: ListenAddress, config: PathBuf) -> Settings {
         listen_address,
         web_config_file: None,
         user: Some((USER.to_owned(), Secret::from(PASSWORD))),
+        trusted_proxies: 0,
         state_path: None,
         api_token: None,
         api_url: None,

@@ -1,5 +1,6 @@
 //! `elasticsearch-metric-exporter`: discovers nodes, scrapes them, serves their samples.
 
+pub mod access;
 pub mod build;
 pub mod check;
 pub mod flags;
@@ -25,9 +26,10 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
+use self::access::AccessControl;
 use self::jobs::{Jobs, JobsOptions};
-use self::reload::{ConfigSource, ReloadRequests, Reloader};
-use self::server::{Server, ServerParts};
+use self::reload::{ConfigSource, ReloadRequests, Reloader, Running};
+use self::server::{Authentication, Server, ServerParts};
 use crate::platform::Variables;
 use crate::program::LAST_MOMENT;
 
@@ -48,6 +50,8 @@ pub struct Settings {
     pub web_config_file: Option<PathBuf>,
     /// User and password that are asked for where there is no web configuration file.
     pub user: Option<(String, prom_model::secret::Secret)>,
+    /// `--web.trusted-proxies`.
+    pub trusted_proxies: usize,
     /// `--state.path`.
     pub state_path: Option<PathBuf>,
     /// The API's token, where the configuration has none.
@@ -104,21 +108,29 @@ impl Exporter {
             api_token: settings.api_token,
             api_url: settings.api_url,
             state_path: settings.state_path,
-            user_agent,
+            user_agent: user_agent.clone(),
         };
-        let jobs = Jobs::new(Arc::clone(&scraper), options, &mut registry)?;
+        let jobs = Jobs::new(Arc::clone(&scraper), options, &mut registry);
+        let jobs = jobs.map_err(reload::ApplyError::from)?;
+        let authentication = Authentication::open(
+            settings.web_config_file.as_deref(),
+            settings.user.as_ref(),
+            &metrics,
+        )?;
+        let auth = authentication.authenticator();
+        auth.set_trusted_proxies(settings.trusted_proxies);
+        let access = AccessControl::new(auth, &user_agent);
         let reloader = Arc::new(Reloader::new(
             settings.config,
             environment,
-            jobs,
+            Running { jobs, access },
             Arc::clone(&federation),
             metrics.config.clone(),
         ));
         reloader.apply(&config)?;
         let server = Server::bind(ServerParts {
             listen_address: settings.listen_address,
-            web_config_file: settings.web_config_file,
-            user: settings.user,
+            authentication,
             flags: settings.flags,
             store: Arc::clone(&store),
             federation,
@@ -218,7 +230,7 @@ pub enum StartError {
     Config(#[from] crate::config::LoadError),
     /// What the configuration asks for can't be set up.
     #[error(transparent)]
-    Apply(#[from] jobs::ApplyError),
+    Apply(#[from] reload::ApplyError),
     /// The folder of `--state.path`.
     #[error("--state.path={path}", path = path.display())]
     StatePath {

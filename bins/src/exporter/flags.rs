@@ -20,6 +20,9 @@ samples at /federate. Without --config.file the configuration comes from the env
 AIVEN_API_TOKEN, AIVEN_PROJECT, AIVEN_PROMETHEUS_ENDPOINT_ID, SERVICES_FILE, SCRAPE_INTERVAL.
 Without --web.config.file the user to ask for is BASIC_AUTH_USERNAME with BASIC_AUTH_PASSWORD.";
 
+/// More of them have never been seen in a row.
+const MAX_PROXIES: usize = 16;
+
 const USERNAME: &str = "BASIC_AUTH_USERNAME";
 const PASSWORD: &str = "BASIC_AUTH_PASSWORD";
 
@@ -42,6 +45,12 @@ pub const FLAGS: &[Flag] = &[
         value: "FILE",
         default: "",
         help: "TLS and users, in the format of Prometheus' exporter-toolkit. Read again when it changes.",
+    },
+    Flag {
+        name: "web.trusted-proxies",
+        value: "N",
+        default: "0",
+        help: "How many proxies stand in front, each of which appends its client's address to X-Forwarded-For.",
     },
     Flag {
         name: "state.path",
@@ -68,6 +77,9 @@ pub enum SettingsError {
         /// The other one.
         missing: &'static str,
     },
+    /// The number of proxies.
+    #[error("--web.trusted-proxies={0}: expected a number from 0 to {MAX_PROXIES}")]
+    TrustedProxies(String),
     /// A word that is no flag.
     #[error("unexpected argument {0:?}")]
     Word(String),
@@ -98,6 +110,12 @@ pub fn settings(args: &Args, environment: Environment<'_>) -> Result<Settings, S
         (Some(_), None) => return half(PASSWORD),
         (None, Some(_)) => return half(USERNAME),
     };
+    let proxies = args.value("web.trusted-proxies");
+    let trusted_proxies = proxies
+        .parse()
+        .ok()
+        .filter(|count| *count <= MAX_PROXIES)
+        .ok_or_else(|| SettingsError::TrustedProxies(proxies.to_owned()))?;
     let config = path("config.file").map_or(ConfigSource::Environment, ConfigSource::File);
     let flags = args.all().map(|(name, value)| match name {
         "web.listen-address" => (name, listen_address.to_string()),
@@ -109,6 +127,7 @@ pub fn settings(args: &Args, environment: Environment<'_>) -> Result<Settings, S
         listen_address,
         web_config_file: path("web.config.file"),
         user,
+        trusted_proxies,
         state_path: path("state.path"),
         api_token: set("AIVEN_API_TOKEN").map(Secret::from),
         api_url: set("AIVEN_WEB_URL"),
@@ -159,6 +178,20 @@ mod tests {
         }
         let empty = [(USERNAME, "u"), (PASSWORD, "")];
         assert!(of(&[], &empty).is_err());
+    }
+
+    #[test]
+    fn proxies_are_counted() {
+        let f = |line: &[&str], want: Result<usize, &str>| {
+            let got = of(line, &[]).map(|settings| settings.trusted_proxies);
+            assert_eq!(got, want.map_err(str::to_owned), "{line:?}");
+        };
+        f(&[], Ok(0));
+        f(&["--web.trusted-proxies=2"], Ok(2));
+        for wrong in ["", "-1", "17", "10.0.0.1"] {
+            let want = format!("--web.trusted-proxies={wrong}: expected a number from 0 to 16");
+            f(&[&format!("--web.trusted-proxies={wrong}")], Err(&want));
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
-use super::jobs::{ApplyError, Jobs, View};
+use super::access::{AccessControl, AccessError};
+use super::jobs::{Jobs, View};
 use super::now_ms;
 use crate::config::{self, Environment, ExporterConfig, LoadError, environment};
 use crate::platform::Variables;
@@ -48,11 +49,32 @@ impl ConfigSource {
     }
 }
 
+/// What a configuration is put to use by.
+#[derive(Debug)]
+pub struct Running {
+    /// Discovers and scrapes.
+    pub jobs: Jobs,
+    /// Lets in.
+    pub access: AccessControl,
+}
+
+/// Why a configuration that is valid can't be put to use; the former one stays in use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Discovery.
+    #[error(transparent)]
+    Jobs(#[from] super::jobs::ApplyError),
+    /// Who may ask.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
 /// Holds what runs, and replaces it when the configuration is read again.
 pub struct Reloader {
     source: ConfigSource,
     environment: Variables,
-    jobs: Mutex<Jobs>,
+    running: Mutex<Running>,
     federation: Arc<Federation>,
     metrics: ReloadMetrics,
     /// The configuration in use, as it is shown.
@@ -79,20 +101,20 @@ impl fmt::Debug for Reloader {
 }
 
 impl Reloader {
-    /// Runs `jobs` by configurations from `source`, none so far.
+    /// Has `running` do what configurations say that come from `source`, none so far.
     #[must_use]
     pub fn new(
         source: ConfigSource,
         environment: Variables,
-        jobs: Jobs,
+        running: Running,
         federation: Arc<Federation>,
         metrics: ReloadMetrics,
     ) -> Self {
-        let readiness = jobs.readiness();
+        let readiness = running.jobs.readiness();
         Self {
             source,
             environment,
-            jobs: Mutex::new(jobs),
+            running: Mutex::new(running),
             federation,
             metrics,
             shown: ArcSwap::default(),
@@ -109,8 +131,10 @@ impl Reloader {
         self.apply_to(&mut self.lock(), config)
     }
 
-    fn apply_to(&self, jobs: &mut Jobs, config: &ExporterConfig) -> Result<(), ApplyError> {
-        let view = jobs.apply(config)?;
+    fn apply_to(&self, running: &mut Running, config: &ExporterConfig) -> Result<(), ApplyError> {
+        let access = running.access.prepare(&config.extension)?;
+        let view = running.jobs.apply(config)?;
+        running.access.apply(access);
         self.federation
             .set_external_labels(&config.global.external_labels);
         self.shown.store(Arc::new(self.source.show(config)));
@@ -141,7 +165,7 @@ impl Reloader {
 
     fn try_reload(&self) -> Result<(), String> {
         // Held while the file is read, so that of two reloads the later one can't apply the older file.
-        let mut jobs = self.lock();
+        let mut running = self.lock();
         let config = self
             .source
             .load(&*self.environment)
@@ -150,12 +174,12 @@ impl Reloader {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        self.apply_to(&mut jobs, &config)
+        self.apply_to(&mut running, &config)
             .map_err(|error| chain(&ReloadError::from(error)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was discovered, by the configuration in use.
@@ -178,8 +202,8 @@ impl Reloader {
 
     /// Stops discovering; unless a reload is under way, which then ends with the program.
     pub fn stop(&self) {
-        if let Ok(mut jobs) = self.jobs.try_lock() {
-            jobs.stop();
+        if let Ok(mut running) = self.running.try_lock() {
+            running.jobs.stop();
         }
     }
 }

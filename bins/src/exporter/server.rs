@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +37,7 @@ const WEB_CONFIG_PERIOD: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct ServerParts {
     pub(crate) listen_address: ListenAddress,
-    pub(crate) web_config_file: Option<PathBuf>,
-    pub(crate) user: Option<(String, Secret)>,
+    pub(crate) authentication: Authentication,
     pub(crate) flags: Vec<(&'static str, String)>,
     pub(crate) store: Arc<Store>,
     pub(crate) federation: Arc<Federation>,
@@ -46,6 +45,51 @@ pub(crate) struct ServerParts {
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) registry: Registry,
     pub(crate) metrics: ServerMetrics,
+}
+
+/// Who may ask, as far as the configuration doesn't say.
+#[derive(Debug)]
+pub(crate) struct Authentication {
+    web_config: Option<Arc<LiveWebConfig>>,
+    auth: Arc<Authenticator>,
+}
+
+impl Authentication {
+    /// The users of `web_config_file`, else `user` alone, else everybody.
+    pub(crate) fn open(
+        web_config_file: Option<&Path>,
+        user: Option<&(String, Secret)>,
+        metrics: &ServerMetrics,
+    ) -> Result<Self, BindError> {
+        let web_config = match web_config_file {
+            Some(path) => {
+                let metrics = metrics.web_config.clone();
+                Some(Arc::new(LiveWebConfig::open(path, metrics)?))
+            }
+            None => None,
+        };
+        let auth = match (&web_config, user) {
+            (Some(web_config), user) => {
+                if user.is_some() {
+                    warn!(
+                        "--web.config.file alone says who may ask: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD have no effect"
+                    );
+                }
+                web_config.authenticator()
+            }
+            (None, Some((name, password))) => {
+                let users = Users::builder().plain(name, password.expose())?.build();
+                Arc::new(Authenticator::new(users))
+            }
+            (None, None) => Arc::new(Authenticator::open()),
+        };
+        Ok(Self { web_config, auth })
+    }
+
+    /// Checks users and passwords.
+    pub(crate) fn authenticator(&self) -> Arc<Authenticator> {
+        Arc::clone(&self.auth)
+    }
 }
 
 /// Why the server doesn't listen.
@@ -121,28 +165,8 @@ impl std::fmt::Debug for Server {
 
 impl Server {
     pub(crate) async fn bind(parts: ServerParts) -> Result<Self, BindError> {
-        let web_config = match &parts.web_config_file {
-            Some(path) => {
-                let metrics = parts.metrics.web_config.clone();
-                Some(Arc::new(LiveWebConfig::open(path, metrics)?))
-            }
-            None => None,
-        };
-        let auth = match (&web_config, &parts.user) {
-            (Some(web_config), user) => {
-                if user.is_some() {
-                    warn!(
-                        "--web.config.file alone says who may ask: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD have no effect"
-                    );
-                }
-                web_config.authenticator()
-            }
-            (None, Some((name, password))) => {
-                let users = Users::builder().plain(name, password.expose())?.build();
-                Arc::new(Authenticator::new(users))
-            }
-            (None, None) => Arc::new(Authenticator::open()),
-        };
+        let auth = parts.authentication.authenticator();
+        let web_config = parts.authentication.web_config.clone();
         // A socket belongs to the threads that open it.
         let threads = Threads::start()?;
         let address = parts.listen_address.clone();

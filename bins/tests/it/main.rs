@@ -16,6 +16,9 @@ mod trouble;
 /// The tenant's side: a Prometheus that federates from the exporter.
 mod tenant;
 
+/// Many tenants, one exporter: who is let in, and who sees what.
+mod tenants;
+
 /// The exporter beside a Prometheus that scrapes the same targets by the same configuration.
 mod differential;
 

@@ -50,7 +50,7 @@ impl Site {
     /// The server at `base`, `http://127.0.0.1:9090` for example.
     pub(crate) fn new(base: impl Into<String>) -> Self {
         Self {
-            client: client(rustls::RootCertStore::empty()),
+            client: client(rustls::RootCertStore::empty(), None),
             base: base.into(),
             user: None,
         }
@@ -64,9 +64,15 @@ impl Site {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).unwrap();
         Self {
-            client: client(roots),
+            client: client(roots, None),
             ..Self::new(base)
         }
+    }
+
+    /// Asks from this address of the machine.
+    pub(crate) fn from(mut self, address: std::net::Ipv4Addr) -> Self {
+        self.client = client(rustls::RootCertStore::empty(), Some(address));
+        self
     }
 
     /// Asks as this user.
@@ -137,7 +143,7 @@ impl Site {
     }
 }
 
-fn client(trusted: rustls::RootCertStore) -> Client {
+fn client(trusted: rustls::RootCertStore, from: Option<std::net::Ipv4Addr>) -> Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -146,6 +152,7 @@ fn client(trusted: rustls::RootCertStore) -> Client {
         .with_no_client_auth();
     Client::builder()
         .tls_backend_preconfigured(tls)
+        .local_address(from.map(Into::into))
         .no_proxy()
         .no_gzip()
         .redirect(reqwest::redirect::Policy::none())

@@ -4,6 +4,7 @@ pub(crate) mod exporter;
 pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod prometheus;
+pub(crate) mod raw;
 pub(crate) mod samples;
 pub(crate) mod system;
 

@@ -1,0 +1,225 @@
+//! Who may ask and what each sees, as configurations want it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_foundry::{BuildError, CloudFoundry, CloudFoundryOptions};
+use federate_server::auth::{Authenticator, Login, LoginError, PasswordError, Users};
+use federate_server::tenant::config::{DEFAULT_CONCURRENCY_LIMIT, TenantScopes, TenantsConfig};
+use federate_server::tenant::{Scope, TargetFilter, Tenant, TenantLimits};
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
+use prom_model::secret::Secret;
+
+use crate::config::access::{Access, CloudFoundryLogin};
+
+/// The label of targets that says which service instance they belong to.
+const SERVICE_GUID: &str = "service_guid";
+/// For how long UAA locks an account, unless it is set up otherwise.
+const LOCKED: Duration = Duration::from_secs(300);
+/// Longest part of a user's name that becomes part of a tenant's.
+const MAX_USER: usize = 100;
+
+/// Why nobody could be let in as a configuration wants it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The hash of a password.
+    #[error("basic_auth_users")]
+    Password(#[from] PasswordError),
+    /// The client of Cloud Foundry.
+    #[error("cloud_foundry_login")]
+    Login(#[from] BuildError),
+    /// The certificates of Cloud Foundry.
+    #[error("cloud_foundry_login: can't read {path}", path = path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// Tells an [`Authenticator`] what configurations say.
+#[derive(Debug)]
+pub struct AccessControl {
+    auth: Arc<Authenticator>,
+    user_agent: String,
+    scopes: TenantScopes,
+    login: Option<ActiveLogin>,
+}
+
+#[derive(Debug, Clone)]
+struct ActiveLogin {
+    config: CloudFoundryLogin,
+    login: Arc<dyn Login>,
+}
+
+/// What is to be put to use.
+#[derive(Debug)]
+pub struct PreparedAccess {
+    accounts: Option<Users>,
+    scopes: TenantScopes,
+    login: Option<ActiveLogin>,
+}
+
+impl AccessControl {
+    /// Nothing is said to `auth` yet. `user_agent` is how to call oneself to Cloud Foundry.
+    #[must_use]
+    pub fn new(auth: Arc<Authenticator>, user_agent: &HeaderValue) -> Self {
+        Self {
+            auth,
+            user_agent: user_agent.to_str().unwrap_or_default().to_owned(),
+            scopes: TenantScopes::default(),
+            login: None,
+        }
+    }
+
+    /// Makes ready what `access` wants; what it has in common with the former one goes on undisturbed.
+    ///
+    /// # Errors
+    /// [`AccessError`]
+    pub fn prepare(&self, access: &Access) -> Result<PreparedAccess, AccessError> {
+        let scopes = self.scopes.succeeded_by(&access.tenants.tenants);
+        let login = match &access.cloud_foundry_login {
+            Some(config) => Some(self.login(config)?),
+            None => None,
+        };
+        let accounts = match access.tenants.is_empty() {
+            true => None,
+            false => Some(accounts(&access.tenants, &scopes)?),
+        };
+        Ok(PreparedAccess {
+            accounts,
+            scopes,
+            login,
+        })
+    }
+
+    /// Puts `prepared` to use.
+    pub fn apply(&mut self, prepared: PreparedAccess) {
+        let PreparedAccess {
+            accounts,
+            scopes,
+            login,
+        } = prepared;
+        self.auth.set_accounts(accounts);
+        self.auth
+            .set_login(login.as_ref().map(|active| Arc::clone(&active.login)));
+        self.scopes = scopes;
+        self.login = login;
+    }
+
+    fn login(&self, config: &CloudFoundryLogin) -> Result<ActiveLogin, AccessError> {
+        if let Some(active) = self.login.as_ref().filter(|it| it.config == *config) {
+            return Ok(active.clone());
+        }
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path);
+            text.map_err(|source| AccessError::CaFile {
+                path: path.clone(),
+                source,
+            })
+        };
+        let cloud_foundry = CloudFoundry::new(CloudFoundryOptions {
+            user_agent: self.user_agent.clone(),
+            extra_ca_pem: config.ca_file.as_ref().map(read).transpose()?,
+            ..CloudFoundryOptions::new(config.api.clone())
+        })?;
+        let users = CloudFoundryUsers {
+            cloud_foundry,
+            cache_time: config.cache_time,
+        };
+        Ok(ActiveLogin {
+            config: config.clone(),
+            login: Arc::new(users),
+        })
+    }
+}
+
+/// The users of tenants and operators.
+fn accounts(config: &TenantsConfig, scopes: &TenantScopes) -> Result<Users, PasswordError> {
+    let of_tenants = config.tenants.iter().map(|tenant| &tenant.users);
+    let of_tenants = of_tenants.zip(scopes.iter().cloned());
+    let all = of_tenants.chain([(&config.operators, Scope::Everything)]);
+    let mut users = Users::builder();
+    for (of, scope) in all {
+        for (name, hashes) in of.iter() {
+            for hash in hashes {
+                users = users.bcrypt(name, hash.expose())?;
+            }
+            users = users.scope(name, scope.clone());
+        }
+    }
+    Ok(users.build())
+}
+
+/// Lets users of Cloud Foundry in, who see the service instances that they see there.
+struct CloudFoundryUsers {
+    cloud_foundry: CloudFoundry,
+    cache_time: Duration,
+}
+
+impl Login for CloudFoundryUsers {
+    fn login<'a>(
+        &'a self,
+        user: &'a str,
+        password: &'a Secret,
+    ) -> BoxFuture<'a, Result<Tenant, LoginError>> {
+        Box::pin(async move {
+            let guids = self.cloud_foundry.login(user, password).await;
+            let guids = guids.map_err(login_error)?;
+            Ok(Tenant {
+                name: tenant_name(user).into(),
+                targets: TargetFilter::Values {
+                    name: SERVICE_GUID.into(),
+                    values: guids.into_iter().map(Into::into).collect(),
+                },
+                metrics: Vec::new(),
+                limits: TenantLimits {
+                    concurrency: DEFAULT_CONCURRENCY_LIMIT.try_into().ok(),
+                    series: None,
+                },
+            })
+        })
+    }
+
+    fn fresh(&self) -> Duration {
+        self.cache_time
+    }
+}
+
+fn login_error(error: cloud_foundry::LoginError) -> LoginError {
+    use cloud_foundry::LoginError::{AccountLocked, WrongCredentials};
+    match error {
+        WrongCredentials => LoginError::Refused,
+        AccountLocked => LoginError::TooManyAttempts {
+            retry_after: LOCKED,
+        },
+        error => LoginError::Unavailable(Box::new(error)),
+    }
+}
+
+/// The name of the tenant that `user` is: no configured tenant has a colon in its name.
+fn tenant_name(user: &str) -> String {
+    let checked = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@') => c,
+        _ => '_',
+    };
+    let user: String = user.chars().take(MAX_USER).map(checked).collect();
+    format!("cf:{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tenants_are_plain() {
+        let f = |user: &str, want: &str| assert_eq!(tenant_name(user), want);
+        f("ann@tenant-a.test", "cf:ann@tenant-a.test");
+        f("a\"b\n{é}", "cf:a_b____");
+        assert_eq!(tenant_name(&"x".repeat(10_000)).len(), MAX_USER + 3);
+    }
+}
