@@ -18,7 +18,7 @@ const SUFFIX: &str = ".tmp";
 /// # Errors
 /// Any I/O error, `path` being as it was; except for one in writing the folder itself, after which
 /// it holds the new content.
-pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let (folder, prefix) = parts(path)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(&prefix)

@@ -3,3 +3,5 @@
 pub mod file_sd;
 pub mod http_sd;
 pub mod sidecar;
+
+pub use crate::atomic_file::write_atomically;

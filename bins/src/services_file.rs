@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod flags;
+pub mod print;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,23 +11,33 @@ use std::sync::Arc;
 use aiven_discovery::config::DNS_TIMEOUT;
 use aiven_discovery::resolve::{Nameservers, Resolve, SystemResolver};
 
-use self::flags::{CHECK_FLAGS, CHECK_USAGE, PROGRAM};
+use self::flags::{CHECK_FLAGS, CHECK_USAGE, FLAGS, PROGRAM, USAGE};
 use crate::args::{self, Args, Asked};
 use crate::config::Environment;
-use crate::program::{self, chain};
-use crate::{logging, program::block_on};
+use crate::logging;
+use crate::program::{self, block_on, chain};
 
 /// Some listed services aren't as they should be.
 const FINDINGS: u8 = 1;
+
+/// What the program does.
+#[derive(Debug, Clone, Copy)]
+enum Command {
+    Print,
+    Check,
+}
 
 /// Does what the command line `args` asks for, the program's name not among them.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment<'_>) -> ExitCode {
     let mut args = args.into_iter().peekable();
-    args.next_if(|first| first == "check");
-    let args = match Args::parse(CHECK_FLAGS, args) {
+    let (command, usage, flags) = match args.next_if(|first| first == "check") {
+        Some(_) => (Command::Check, CHECK_USAGE, CHECK_FLAGS),
+        None => (Command::Print, USAGE, FLAGS),
+    };
+    let args = match Args::parse(flags, args) {
         Ok(Asked::Run(args)) => args,
-        Ok(Asked::Help) => return program::print(&args::help(CHECK_USAGE, CHECK_FLAGS)),
+        Ok(Asked::Help) => return program::print(&args::help(usage, flags)),
         Ok(Asked::Version) => {
             let version = env!("CARGO_PKG_VERSION");
             return program::print(&format!("{PROGRAM}, version {version}\n"));
@@ -36,7 +47,29 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment<'_
     if let Err(error) = logging::start(args.value("log.level"), args.value("log.format")) {
         return program::usage(&error);
     }
-    check(&args, environment)
+    match command {
+        Command::Print => print(&args, environment),
+        Command::Check => check(&args, environment),
+    }
+}
+
+fn print(args: &Args, environment: Environment<'_>) -> ExitCode {
+    let settings = match flags::print_settings(args, environment) {
+        Ok(settings) => settings,
+        Err(error) => return program::usage(&chain(&error)),
+    };
+    let text = match block_on(print::services_file(&settings)) {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => return program::fail(PROGRAM, &chain(&error)),
+        Err(error) => return program::fail(PROGRAM, &error),
+    };
+    match settings.output {
+        None => program::print(&text),
+        Some(path) => match print::write(&text, &path) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => program::fail(PROGRAM, &chain(&error)),
+        },
+    }
 }
 
 fn check(args: &Args, environment: Environment<'_>) -> ExitCode {

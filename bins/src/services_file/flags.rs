@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use aiven_discovery::api::{HttpApiOptions, SecretSource};
 use aiven_discovery::config::DEFAULT_API_URL;
+use cloud_foundry::{CloudFoundryOptions, Credentials, InstanceFilter};
 use prom_model::secret::Secret;
 use url::{ParseError, Url};
 
 use super::check::CheckSettings;
+use super::print::PrintSettings;
 use crate::args::{Args, Flag};
 use crate::config::Environment;
 use crate::logging;
@@ -23,7 +25,79 @@ const LOG_LEVEL: Flag = Flag {
     ..logging::LEVEL
 };
 
-/// One line on how to call `services-file check`.
+/// How to call `services-file`.
+pub const USAGE: &str = "usage: services-file --api=URL --aiven-service-prefix=PREFIX [FLAGS]
+       services-file check FILE --aiven-project=PROJECT [FLAGS]
+
+Prints the services file of a Cloud Foundry: a list in JSON of its Elasticsearch and OpenSearch instances, as Aiven
+calls them, each with the labels service_guid, service_name, service_plan_name, space_guid, space_name, org_guid
+and org_name. The order is always the same. The second form checks such a file; see services-file check --help.
+
+Environment, one of these unless --token-file is given:
+  CF_TOKEN
+      A token, as cf oauth-token prints it.
+  CF_CLIENT_ID, CF_CLIENT_SECRET
+      A client of UAA.
+  CF_USERNAME, CF_PASSWORD
+      A user.
+
+Exit status: 0, or 2 where there is no file.";
+
+/// Every flag of `services-file`.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        name: "api",
+        value: "URL",
+        default: "",
+        help: "The address of Cloud Foundry's API, such as https://api.cloud.example.org.",
+    },
+    Flag {
+        name: "aiven-service-prefix",
+        value: "PREFIX",
+        default: "",
+        help: "What the names of the Aiven services start with: PREFIX-<guid of the service instance>.",
+    },
+    Flag {
+        name: "org",
+        value: "NAME|GUID",
+        default: "",
+        help: "An organization; may be repeated. Without it, all that can be seen.",
+    },
+    Flag {
+        name: "space",
+        value: "NAME|GUID",
+        default: "",
+        help: "A space; may be repeated. Without it, all of the organizations.",
+    },
+    Flag {
+        name: "service-offering",
+        value: "NAME",
+        default: "",
+        help: "A service offering; may be repeated. Without it, elasticsearch and opensearch.",
+    },
+    Flag {
+        name: "token-file",
+        value: "FILE",
+        default: "",
+        help: "A file with what cf oauth-token prints; - is standard input.",
+    },
+    Flag {
+        name: "ca-file",
+        value: "FILE",
+        default: "",
+        help: "Certificates in PEM that API and UAA may have beside those the system trusts.",
+    },
+    Flag {
+        name: "output",
+        value: "FILE",
+        default: "",
+        help: "Where to write the file, replacing it as a whole. Without it, standard output.",
+    },
+    LOG_LEVEL,
+    logging::FORMAT,
+];
+
+/// How to call `services-file check`.
 pub const CHECK_USAGE: &str = "usage: services-file check FILE --aiven-project=PROJECT [FLAGS]
 
 Compares a services file with Aiven and DNS, and prints a line for each listed service that doesn't exist,
@@ -87,9 +161,11 @@ pub enum SettingsError {
     /// One half of a pair of variables.
     #[error("{0} is set and {1} is not")]
     HalfCredentials(&'static str, &'static str),
-    /// The token's file, or standard input.
-    #[error("--token-file={path}: {source}")]
-    Token {
+    /// A file, or standard input, can't be read.
+    #[error("--{flag}={path}: {source}")]
+    Read {
+        /// The flag.
+        flag: &'static str,
         /// The file.
         path: String,
         /// What the operating system says.
@@ -140,6 +216,85 @@ pub fn check_settings(
         endpoint_id,
     };
     Ok((settings, nameservers))
+}
+
+/// What `services-file` prints. Reads the files that flags name.
+///
+/// # Errors
+/// [`SettingsError`]
+pub fn print_settings(
+    args: &Args,
+    environment: Environment<'_>,
+) -> Result<PrintSettings, SettingsError> {
+    if let Some(word) = args.words.first() {
+        return Err(SettingsError::Word(word.clone()));
+    }
+    let all = |flag| -> Vec<String> {
+        let values = args.all_given(flag).filter(|value| !value.is_empty());
+        values.map(str::to_owned).collect()
+    };
+    let api = given(args, "api").ok_or(SettingsError::Missing("--api"))?;
+    let mut cloud_foundry = CloudFoundryOptions {
+        user_agent: USER_AGENT.to_owned(),
+        ..CloudFoundryOptions::new(parse_url("--api", &api)?)
+    };
+    if let Some(path) = given(args, "ca-file") {
+        cloud_foundry.extra_ca_pem = Some(read("ca-file", path)?);
+    }
+    let prefix = given(args, "aiven-service-prefix");
+    let service_offerings = match all("service-offering") {
+        none if none.is_empty() => ["elasticsearch", "opensearch"].map(str::to_owned).into(),
+        given => given,
+    };
+    Ok(PrintSettings {
+        cloud_foundry,
+        credentials: credentials(args, environment)?,
+        filter: InstanceFilter {
+            service_offerings,
+            organizations: all("org"),
+        },
+        spaces: all("space"),
+        aiven_service_prefix: prefix.ok_or(SettingsError::Missing("--aiven-service-prefix"))?,
+        output: given(args, "output").map(PathBuf::from),
+    })
+}
+
+/// Who asks Cloud Foundry.
+fn credentials(args: &Args, environment: Environment<'_>) -> Result<Credentials, SettingsError> {
+    if let Some(path) = given(args, "token-file") {
+        let token = read("token-file", path)?;
+        return Ok(Credentials::Token(SecretSource::Inline(token.into())));
+    }
+    let set = |name: &'static str| environment(name).filter(|value| !value.is_empty());
+    let pair = |name, secret| match (set(name), set(secret)) {
+        (Some(name), Some(secret)) => Ok(Some((name, SecretSource::Inline(secret.into())))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingsError::HalfCredentials(name, secret)),
+        (None, Some(_)) => Err(SettingsError::HalfCredentials(secret, name)),
+    };
+    let token = set("CF_TOKEN").map(|token| SecretSource::Inline(token.into()));
+    let client = pair("CF_CLIENT_ID", "CF_CLIENT_SECRET")?;
+    let user = pair("CF_USERNAME", "CF_PASSWORD")?;
+    match (token, client, user) {
+        (Some(token), None, None) => Ok(Credentials::Token(token)),
+        (None, Some((id, secret)), None) => Ok(Credentials::Client { id, secret }),
+        (None, None, Some((username, password))) => Ok(Credentials::User { username, password }),
+        (None, None, None) => Err(SettingsError::Missing(
+            "--token-file, CF_TOKEN, CF_CLIENT_ID or CF_USERNAME",
+        )),
+        (Some(_), Some(_), _) => Err(SettingsError::TwoCredentials("CF_TOKEN", "CF_CLIENT_ID")),
+        (Some(_), ..) => Err(SettingsError::TwoCredentials("CF_TOKEN", "CF_USERNAME")),
+        (None, ..) => Err(SettingsError::TwoCredentials("CF_CLIENT_ID", "CF_USERNAME")),
+    }
+}
+
+/// The text of the file at `path`; `-` is standard input.
+fn read(flag: &'static str, path: String) -> Result<String, SettingsError> {
+    let text = match &*path {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        path => std::fs::read_to_string(path),
+    };
+    text.map_err(|source| SettingsError::Read { flag, path, source })
 }
 
 fn given(args: &Args, flag: &str) -> Option<String> {
