@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::cloud_foundry::Credentials;
 use prom_config::render::{Mapping, Value};
 use prom_model::secret::Secret;
 use url::Url;
@@ -111,6 +112,8 @@ pub struct BuildOptions {
     pub api_token: Option<Secret>,
     /// The API's address where the settings have none.
     pub api_url: Option<Url>,
+    /// Who asks a Cloud Foundry where the settings have no credentials for it.
+    pub cloud_foundry_credentials: Option<Credentials>,
     /// The `User-Agent` of calls to Aiven's and Cloud Foundry's APIs: product and version. That of the crate that calls
     /// where there is none.
     pub user_agent: Option<String>,
@@ -138,6 +141,9 @@ pub enum BuildError {
     /// The client of Cloud Foundry's API.
     #[error("the client of the cloud foundry api can't be set up")]
     CloudFoundry(#[source] rest_client::BuildError),
+    /// Neither settings nor options have credentials for Cloud Foundry.
+    #[error("there are no credentials for cloud foundry")]
+    NoCloudFoundryCredentials,
     /// The file with additional certificates for Cloud Foundry can't be read.
     #[error("can't read ca_file {path}")]
     CaFile {

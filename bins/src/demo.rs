@@ -188,6 +188,7 @@ fn settings(listen_address: ListenAddress, config: PathBuf) -> Settings {
         state_path: None,
         api_token: None,
         api_url: None,
+        cloud_foundry_credentials: None,
         flags: Vec::new(),
     }
 }

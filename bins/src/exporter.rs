@@ -58,6 +58,8 @@ pub struct Settings {
     pub api_token: Option<prom_model::secret::Secret>,
     /// The API's address, where the configuration has none.
     pub api_url: Option<String>,
+    /// Who asks a Cloud Foundry, where the configuration has no credentials for it.
+    pub cloud_foundry_credentials: Option<cloud_foundry::Credentials>,
     /// Every flag and its value, to be shown.
     pub flags: Vec<(&'static str, String)>,
 }
@@ -107,6 +109,7 @@ impl Exporter {
         let options = JobsOptions {
             api_token: settings.api_token,
             api_url: settings.api_url,
+            cloud_foundry_credentials: settings.cloud_foundry_credentials,
             state_path: settings.state_path,
             user_agent: user_agent.clone(),
         };

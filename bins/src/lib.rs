@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod config;
+pub mod credentials;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod exporter;

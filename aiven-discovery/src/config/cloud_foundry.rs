@@ -21,8 +21,8 @@ pub struct CloudFoundryConfig {
     /// The API's address; required.
     pub api: Url,
     /// `client_id` with `client_secret` or `client_secret_file`, or `username` with `password` or `password_file`;
-    /// required.
-    pub credentials: Credentials,
+    /// where none are set somebody else has to know them.
+    pub credentials: Option<Credentials>,
     /// The offerings whose instances are listed; default `elasticsearch` and `opensearch`.
     pub service_offerings: Vec<String>,
     /// What the names of the instances' Aiven services start with, without the hyphen before the guid; required.
@@ -44,8 +44,17 @@ impl CloudFoundryConfig {
         aiven_service_prefix: impl Into<String>,
     ) -> Self {
         Self {
+            credentials: Some(credentials),
+            ..Self::without_credentials(api, aiven_service_prefix)
+        }
+    }
+
+    /// The same, asked with [`BuildOptions::cloud_foundry_credentials`].
+    #[must_use]
+    pub fn without_credentials(api: Url, aiven_service_prefix: impl Into<String>) -> Self {
+        Self {
             api,
-            credentials,
+            credentials: None,
             service_offerings: vec!["elasticsearch".to_owned(), "opensearch".to_owned()],
             aiven_service_prefix: aiven_service_prefix.into(),
             organizations: Vec::new(),
@@ -66,13 +75,14 @@ impl CloudFoundryConfig {
     /// Makes relative paths relative to `directory`.
     pub(super) fn set_directory(&mut self, directory: &Path) {
         let secret = match &mut self.credentials {
-            Credentials::Client { secret, .. } => secret,
-            Credentials::User { password, .. } => password,
-            Credentials::Token(token) => token,
+            Some(Credentials::Client { secret, .. }) => Some(secret),
+            Some(Credentials::User { password, .. }) => Some(password),
+            Some(Credentials::Token(token)) => Some(token),
+            None => None,
         };
         let secret_file = match secret {
-            SecretSource::File(path) => Some(path),
-            SecretSource::Inline(_) => None,
+            Some(SecretSource::File(path)) => Some(path),
+            Some(SecretSource::Inline(_)) | None => None,
         };
         for path in secret_file.into_iter().chain(&mut self.ca_file) {
             // An absolute path replaces the directory.
@@ -84,6 +94,9 @@ impl CloudFoundryConfig {
         &self,
         build: &BuildOptions,
     ) -> Result<CloudFoundryCatalogue, BuildError> {
+        let credentials = self.credentials.clone();
+        let credentials = credentials.or_else(|| build.cloud_foundry_credentials.clone());
+        let credentials = credentials.ok_or(BuildError::NoCloudFoundryCredentials)?;
         let mut options = CloudFoundryOptions::new(self.api.clone());
         if let Some(user_agent) = &build.user_agent {
             options.user_agent.clone_from(user_agent);
@@ -95,7 +108,7 @@ impl CloudFoundryConfig {
             organizations: self.organizations.clone(),
         };
         Ok(CloudFoundryCatalogue::new(
-            cloud_foundry.session(self.credentials.clone()),
+            cloud_foundry.session(credentials),
             filter,
             &self.aiven_service_prefix,
             self.refresh_interval,
@@ -118,17 +131,18 @@ impl CloudFoundryConfig {
     pub(super) fn shown(&self) -> Mapping {
         let mapping = Mapping::new().with("api", Value::url(self.api.as_str()));
         let mapping = match &self.credentials {
-            Credentials::Client { id, secret } => shown_secret(
+            None => mapping,
+            Some(Credentials::Client { id, secret }) => shown_secret(
                 mapping.with("client_id", id.as_str()),
                 "client_secret",
                 secret,
             ),
-            Credentials::User { username, password } => shown_secret(
+            Some(Credentials::User { username, password }) => shown_secret(
                 mapping.with("username", username.as_str()),
                 "password",
                 password,
             ),
-            Credentials::Token(token) => shown_secret(mapping, "token", token),
+            Some(Credentials::Token(token)) => shown_secret(mapping, "token", token),
         };
         mapping
             .with("service_offerings", texts(&self.service_offerings))
@@ -159,7 +173,10 @@ impl Decode for CloudFoundryConfig {
             .ok_or_else(|| {
                 fields.error_at("aiven_service_prefix", "aiven_service_prefix is missing")
             })?;
-        let mut config = Self::new(api, credentials, prefix);
+        let mut config = Self {
+            credentials,
+            ..Self::without_credentials(api, prefix)
+        };
         if let Some(offerings) = fields.checked("service_offerings", offerings)? {
             config.service_offerings = offerings;
         }
@@ -175,7 +192,8 @@ impl Decode for CloudFoundryConfig {
     }
 }
 
-fn credentials(fields: &mut Fields) -> Result<Credentials, ConfigError> {
+/// `None` where there are none.
+fn credentials(fields: &mut Fields) -> Result<Option<Credentials>, ConfigError> {
     let client = optional_text(fields, "client_id")?;
     let client_secret = secret(fields, ["client_secret", "client_secret_file"])?;
     let user = optional_text(fields, "username")?;
@@ -183,13 +201,14 @@ fn credentials(fields: &mut Fields) -> Result<Credentials, ConfigError> {
     let user_key = user.as_ref().map(|_| "username");
     let user_key = user_key.or(password.as_ref().map(|(key, _)| *key));
     match (client, client_secret, user, password) {
-        (Some(_), _, Some(_), _) | (Some(_), _, _, Some(_)) | (_, Some(_), Some(_), _) | (_, Some(_), _, Some(_)) => {
-            Err(fields.error_at(
-                user_key.unwrap_or_default(),
-                "credentials of a client and of a user are both set, expected one of them",
-            ))
-        }
-        (Some(id), Some((_, secret)), ..) => Ok(Credentials::Client { id, secret }),
+        (Some(_), _, Some(_), _)
+        | (Some(_), _, _, Some(_))
+        | (_, Some(_), Some(_), _)
+        | (_, Some(_), _, Some(_)) => Err(fields.error_at(
+            user_key.unwrap_or_default(),
+            "credentials of a client and of a user are both set, expected one of them",
+        )),
+        (Some(id), Some((_, secret)), ..) => Ok(Some(Credentials::Client { id, secret })),
         (Some(_), None, ..) => Err(fields.error_at(
             "client_id",
             "client_id needs client_secret or client_secret_file",
@@ -197,17 +216,16 @@ fn credentials(fields: &mut Fields) -> Result<Credentials, ConfigError> {
         (None, Some((key, _)), ..) => {
             Err(fields.error_at(key, format_args!("{key} needs client_id")))
         }
-        (_, _, Some(username), Some((_, password))) => Ok(Credentials::User { username, password }),
-        (_, _, Some(_), None) => Err(fields.error_at(
-            "username",
-            "username needs password or password_file",
-        )),
+        (_, _, Some(username), Some((_, password))) => {
+            Ok(Some(Credentials::User { username, password }))
+        }
+        (_, _, Some(_), None) => {
+            Err(fields.error_at("username", "username needs password or password_file"))
+        }
         (_, _, None, Some((key, _))) => {
             Err(fields.error_at(key, format_args!("{key} needs username")))
         }
-        (None, None, None, None) => Err(fields.position().error(
-            "there are no credentials, expected client_id with client_secret or client_secret_file, or username with password or password_file",
-        )),
+        (None, None, None, None) => Ok(None),
     }
 }
 

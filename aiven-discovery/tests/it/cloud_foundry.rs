@@ -298,10 +298,10 @@ async fn refused_credentials_are_not_tried_again_and_again() {
     let ServicesSource::CloudFoundry(cloud_foundry) = &mut config.services else {
         unreachable!("it is that");
     };
-    cloud_foundry.credentials = Credentials::Client {
+    cloud_foundry.credentials = Some(Credentials::Client {
         id: platform.cloud_foundry.client_id().to_owned(),
         secret: SecretSource::File(file.clone()),
-    };
+    });
     let running = platform.run_with(&config, None);
     running.progress_becomes(Progress::Failed).await;
     let paused = wait_until(BOUND, || {

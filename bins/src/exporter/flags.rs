@@ -9,6 +9,7 @@ use super::Settings;
 use super::reload::ConfigSource;
 use crate::args::{Args, Flag};
 use crate::config::Environment;
+use crate::credentials::{self, CredentialsError};
 use crate::logging;
 
 /// One line on how to call the program.
@@ -18,7 +19,9 @@ pub const USAGE: &str = "usage: elasticsearch-metric-exporter [FLAGS]
 Discovers the Prometheus endpoints of Aiven services, scrapes them, and serves their latest
 samples at /federate. Without --config.file the configuration comes from the environment:
 AIVEN_API_TOKEN, AIVEN_PROJECT, AIVEN_PROMETHEUS_ENDPOINT_ID, SERVICES_FILE, SCRAPE_INTERVAL.
-Without --web.config.file the user to ask for is BASIC_AUTH_USERNAME with BASIC_AUTH_PASSWORD.";
+Without --web.config.file the user to ask for is BASIC_AUTH_USERNAME with BASIC_AUTH_PASSWORD.
+A cloud_foundry section without credentials has those of CF_CLIENT_ID with CF_CLIENT_SECRET, or of CF_USERNAME with
+CF_PASSWORD. On Cloud Foundry a bound service called elasticsearch-metric-exporter stands for variables that aren't set.";
 
 /// More of them have never been seen in a row.
 const MAX_PROXIES: usize = 16;
@@ -80,6 +83,9 @@ pub enum SettingsError {
     /// The number of proxies.
     #[error("--web.trusted-proxies={0}: expected a number from 0 to {MAX_PROXIES}")]
     TrustedProxies(String),
+    /// Who asks Cloud Foundry.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// A word that is no flag.
     #[error("unexpected argument {0:?}")]
     Word(String),
@@ -131,6 +137,7 @@ pub fn settings(args: &Args, environment: Environment<'_>) -> Result<Settings, S
         state_path: path("state.path"),
         api_token: set("AIVEN_API_TOKEN").map(Secret::from),
         api_url: set("AIVEN_WEB_URL"),
+        cloud_foundry_credentials: credentials::cloud_foundry(environment)?,
     })
 }
 

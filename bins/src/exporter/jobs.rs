@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aiven_discovery::config::{AivenSdConfig, BuildError, BuildOptions};
 use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery};
 use aiven_discovery::metrics::Metrics as AivenMetrics;
+use cloud_foundry::Credentials;
 use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
 use es_scraper::scrape::{ScrapeJob, Scraper};
 use federate_server::http::Readiness;
@@ -27,6 +28,8 @@ pub struct JobsOptions {
     pub api_token: Option<Secret>,
     /// The API's address, where a configuration has none.
     pub api_url: Option<String>,
+    /// Who asks a Cloud Foundry, where a configuration has no credentials for it.
+    pub cloud_foundry_credentials: Option<Credentials>,
     /// The folder for last-known discovery.
     pub state_path: Option<PathBuf>,
     /// How to call oneself to servers.
@@ -124,6 +127,7 @@ impl Jobs {
                 api_token: options.api_token,
                 api_url: api_url.map_err(|_| ApplyError::ApiUrl)?,
                 user_agent,
+                cloud_foundry_credentials: options.cloud_foundry_credentials,
                 state_folder: options.state_path,
                 metrics: aiven_metrics.clone(),
                 ..BuildOptions::default()

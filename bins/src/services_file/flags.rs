@@ -13,6 +13,7 @@ use super::check::CheckSettings;
 use super::print::PrintSettings;
 use crate::args::{Args, Flag};
 use crate::config::Environment;
+use crate::credentials::{self, CredentialsError};
 use crate::logging;
 
 /// How the program is called.
@@ -155,12 +156,9 @@ pub enum SettingsError {
     /// Not the address of a name server.
     #[error("--nameserver={0}: expected IP or IP:PORT")]
     Nameserver(String),
-    /// Two ways to prove who asks.
-    #[error("{0} and {1} are both given, expected one")]
-    TwoCredentials(&'static str, &'static str),
-    /// One half of a pair of variables.
-    #[error("{0} is set and {1} is not")]
-    HalfCredentials(&'static str, &'static str),
+    /// Who asks Cloud Foundry.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// A file, or standard input, can't be read.
     #[error("--{flag}={path}: {source}")]
     Read {
@@ -248,7 +246,7 @@ pub fn print_settings(
     };
     Ok(PrintSettings {
         cloud_foundry,
-        credentials: credentials(args, environment)?,
+        credentials: who_asks(args, environment)?,
         filter: InstanceFilter {
             service_offerings,
             organizations: all("org"),
@@ -260,31 +258,21 @@ pub fn print_settings(
 }
 
 /// Who asks Cloud Foundry.
-fn credentials(args: &Args, environment: Environment<'_>) -> Result<Credentials, SettingsError> {
+fn who_asks(args: &Args, environment: Environment<'_>) -> Result<Credentials, SettingsError> {
+    let two = |other| Err(CredentialsError::Two("CF_TOKEN", other).into());
     if let Some(path) = given(args, "token-file") {
         let token = read("token-file", path)?;
         return Ok(Credentials::Token(SecretSource::Inline(token.into())));
     }
-    let set = |name: &'static str| environment(name).filter(|value| !value.is_empty());
-    let pair = |name, secret| match (set(name), set(secret)) {
-        (Some(name), Some(secret)) => Ok(Some((name, SecretSource::Inline(secret.into())))),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(SettingsError::HalfCredentials(name, secret)),
-        (None, Some(_)) => Err(SettingsError::HalfCredentials(secret, name)),
-    };
-    let token = set("CF_TOKEN").map(|token| SecretSource::Inline(token.into()));
-    let client = pair("CF_CLIENT_ID", "CF_CLIENT_SECRET")?;
-    let user = pair("CF_USERNAME", "CF_PASSWORD")?;
-    match (token, client, user) {
-        (Some(token), None, None) => Ok(Credentials::Token(token)),
-        (None, Some((id, secret)), None) => Ok(Credentials::Client { id, secret }),
-        (None, None, Some((username, password))) => Ok(Credentials::User { username, password }),
-        (None, None, None) => Err(SettingsError::Missing(
+    let token = environment("CF_TOKEN").filter(|token| !token.is_empty());
+    match (token, credentials::cloud_foundry(environment)?) {
+        (Some(token), None) => Ok(Credentials::Token(SecretSource::Inline(token.into()))),
+        (None, Some(credentials)) => Ok(credentials),
+        (None, None) => Err(SettingsError::Missing(
             "--token-file, CF_TOKEN, CF_CLIENT_ID or CF_USERNAME",
         )),
-        (Some(_), Some(_), _) => Err(SettingsError::TwoCredentials("CF_TOKEN", "CF_CLIENT_ID")),
-        (Some(_), ..) => Err(SettingsError::TwoCredentials("CF_TOKEN", "CF_USERNAME")),
-        (None, ..) => Err(SettingsError::TwoCredentials("CF_CLIENT_ID", "CF_USERNAME")),
+        (Some(_), Some(Credentials::Client { .. })) => two("CF_CLIENT_ID"),
+        (Some(_), Some(_)) => two("CF_USERNAME"),
     }
 }
 

@@ -52,10 +52,10 @@ ca_file: /etc/ca.pem";
     config.set_directory(Path::new("/etc/exporter"));
     let want = CloudFoundryConfig {
         api: "https://api.x/base".parse().unwrap(),
-        credentials: Credentials::User {
+        credentials: Some(Credentials::User {
             username: "exporter@x".to_owned(),
             password: SecretSource::File("/etc/exporter/password".into()),
-        },
+        }),
         service_offerings: vec!["opensearch".to_owned()],
         aiven_service_prefix: "staging-lon".to_owned(),
         organizations: vec![
@@ -162,10 +162,7 @@ fn mistakes() {
 #[test]
 fn credentials_are_one_of_two_kinds() {
     let both = "credentials of a client and of a user are both set, expected one of them";
-    let none = "there are no credentials, expected client_id with client_secret or client_secret_file, \
-        or username with password or password_file";
     for (text, want) in [
-        ("", format!("3:3: {none}")),
         (
             "client_id: c",
             "4:14: client_id needs client_secret or client_secret_file".into(),
@@ -209,6 +206,18 @@ fn credentials_are_one_of_two_kinds() {
 }
 
 #[test]
+fn somebody_else_may_know_the_credentials() {
+    let config = decode("api: https://api.x\naiven_service_prefix: prod").unwrap();
+    let api = "https://api.x".parse().unwrap();
+    assert_eq!(config, CloudFoundryConfig::without_credentials(api, "prod"));
+    let mut options = BuildOptions::default();
+    let error = config.catalogue(&options).unwrap_err();
+    assert!(matches!(error, BuildError::NoCloudFoundryCredentials));
+    options.cloud_foundry_credentials = least().credentials;
+    assert!(config.catalogue(&options).is_ok());
+}
+
+#[test]
 fn a_services_file_beside_it_is_one_too_many() {
     let text = "project: p\nintegrate: false\nservices_file: f\ncloud_foundry:\n  api: https://api.x\n  client_id: c\n  client_secret: s\n  aiven_service_prefix: prod";
     let config = yaml::parse(text).and_then(|document| document.root.decode::<AivenSdConfig>());
@@ -230,7 +239,7 @@ fn other_credentials_list_the_same() {
     f(|it| it.refresh_interval *= 2, true);
     f(|it| it.ca_file = Some("ca".into()), true);
     f(
-        |it| it.credentials = Credentials::Token(SecretSource::File("f".into())),
+        |it| it.credentials = Some(Credentials::Token(SecretSource::File("f".into()))),
         true,
     );
     f(|it| it.organizations.push("o".into()), false);

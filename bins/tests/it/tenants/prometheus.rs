@@ -48,7 +48,10 @@ async fn every_tenants_prometheus_has_its_own_series_alone() {
             Prometheus::start(folder.path(), &config(own, &format!("{other}-password"))).await;
         eventually_ok("a target that is down", async || {
             let targets = prometheus.targets().await;
-            let error = targets[0]["lastError"].as_str().unwrap_or_default();
+            let error = targets
+                .first()
+                .and_then(|target| target["lastError"].as_str());
+            let error = error.unwrap_or_default();
             match error.contains("401 Unauthorized") {
                 true => Ok(()),
                 false => Err(format!("{targets:?}")),
