@@ -1,5 +1,7 @@
 //! `demo`: the whole system on one machine, with nothing to set up.
 
+mod platform;
+
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -7,20 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use federate_server::listener::{ListenAddress, ListenAddressError};
-use fixtures::node::Motion;
-use fixtures::{MockAiven, wait_until};
-use prom_config::render::{Mapping, Value};
-use prom_model::secret::Secret;
+use fixtures::wait_until;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
+use self::platform::{CLOUD_FOUNDRY_USER, OPERATOR, Platform, TENANT_A, TENANT_B, TENANTS, User};
 use crate::args::{Args, Flag};
 use crate::exporter::reload::ConfigSource;
 use crate::exporter::{Exporter, Settings, StartError};
-use crate::logging;
+use crate::{logging, program};
 
 /// One line on how to call the program.
 pub const USAGE: &str = "usage: demo [FLAGS]
 
-Runs a mocked Aiven (API, DNS, TLS nodes on 127.x.y.z that serve recorded metrics with moving values) and the exporter.";
+Runs a mocked Aiven (API, DNS, TLS nodes on 127.x.y.z that serve recorded metrics with moving values), a mocked
+Cloud Foundry (which services there are, of which tenant, and who may see them), and the exporter.
+A line on standard input creates a service instance of that name.";
 
 /// Every flag.
 pub const FLAGS: &[Flag] = &[
@@ -49,12 +52,10 @@ pub const FLAGS: &[Flag] = &[
     logging::FORMAT,
 ];
 
-/// User that the exporter asks for.
-const USER: &str = "tenant-a";
 /// Two of the intervals at which nodes are scraped.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The user's password.
-const PASSWORD: &str = "tenant-password";
+/// Longest name of a service instance that is created.
+const MAX_NAME: usize = 50;
 
 /// Why there is no demo.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,9 @@ pub enum DemoError {
     /// The mocked Aiven.
     #[error("the mocked Aiven doesn't start")]
     Mock(#[from] fixtures::StartError),
+    /// The mocked Cloud Foundry.
+    #[error("the mocked Cloud Foundry doesn't start")]
+    CloudFoundry(#[from] fixtures::cloud_foundry::StartError),
     /// A folder or file for its settings.
     #[error("the demo's files can't be written")]
     Files(#[from] io::Error),
@@ -87,7 +91,7 @@ pub enum DemoError {
 /// A running mock, and the exporter that is to run on it.
 #[derive(Debug)]
 pub struct Demo {
-    aiven: MockAiven,
+    platform: Platform,
     exporter: Exporter,
     /// Holds the configuration; removed at the end.
     _folder: tempfile::TempDir,
@@ -102,28 +106,20 @@ impl Demo {
         let services = number(args, "services", 500)?;
         let nodes = number(args, "nodes", 100)?;
         let address: ListenAddress = args.value("web.listen-address").parse()?;
-        let builder = MockAiven::builder()
-            .services(services)
-            .nodes(nodes)
-            .motion(Motion::PerSecond);
-        let aiven = builder.start().await?;
+        let platform = Platform::start(services, nodes).await?;
         let folder = tempfile::tempdir()?;
-        let services_file = aiven.write_services_file(folder.path())?;
         let config = folder.path().join("exporter.yml");
-        std::fs::write(
-            &config,
-            configuration(&aiven, &services_file.display().to_string()),
-        )?;
-        let exporter =
-            match Exporter::start(settings(address, config.clone()), Arc::new(|_| None)).await {
-                Err(StartError::Server(_)) if args.given("web.listen-address").is_none() => {
-                    let address: ListenAddress = "127.0.0.1:0".parse()?;
-                    Exporter::start(settings(address, config), Arc::new(|_| None)).await?
-                }
-                started => started?,
-            };
+        std::fs::write(&config, platform.configuration())?;
+        let start =
+            |address| Exporter::start(settings(address, config.clone()), Arc::new(|_| None));
+        let exporter = match start(address).await {
+            Err(StartError::Server(_)) if args.given("web.listen-address").is_none() => {
+                start("127.0.0.1:0".parse()?).await?
+            }
+            started => started?,
+        };
         Ok(Self {
-            aiven,
+            platform,
             exporter,
             _folder: folder,
         })
@@ -133,31 +129,52 @@ impl Demo {
     #[must_use]
     pub fn greeting(&self) -> String {
         let address = self.exporter.local_addr();
-        let curl = format!("curl -sS -u {USER}:{PASSWORD}");
-        let service = self.aiven.services().into_iter().next().unwrap_or_default();
+        let federate = |user: (&str, &str), selector: &str| {
+            let (user, password) = user;
+            format!(
+                "  curl -sS -u {user}:{password} -G --data-urlencode 'match[]={selector}' http://{address}/federate"
+            )
+        };
+        let of = |user: User| (user.name, user.password);
+        let get = |path: &str| {
+            let (user, password) = of(OPERATOR);
+            format!("  curl -sS -u {user}:{password} http://{address}{path}")
+        };
+        let service = self.platform.aiven.services().into_iter().next();
+        let uptime = format!(
+            "elasticsearch_jvm_uptime_in_millis{{aiven_service_name=\"{}\"}}",
+            service.unwrap_or_default()
+        );
+        let all = "{job=\"aiven\"}";
         let lines = [
             format!(
-                "{} nodes of {} services are scraped every 5 seconds.",
-                self.aiven.nodes().len(),
-                self.aiven.services().len()
+                "{} nodes of {} services, by turns of {}, are scraped every 5 seconds.",
+                self.platform.aiven.nodes().len(),
+                self.platform.aiven.services().len(),
+                TENANTS.join(" and "),
             ),
             String::new(),
             format!("  page      http://{address}/targets"),
-            format!("  user      {USER}"),
-            format!("  password  {PASSWORD}"),
+            format!("  user      {}", TENANT_A.name),
+            format!("  password  {}", TENANT_A.password),
             String::new(),
-            "All samples of all nodes:".to_owned(),
-            format!(
-                "  {curl} -G --data-urlencode 'match[]={{job=\"aiven\"}}' http://{address}/federate"
-            ),
+            "All samples of the tenant's own nodes:".to_owned(),
+            federate(of(TENANT_A), all),
             "One metric of one service:".to_owned(),
-            format!(
-                "  {curl} -G --data-urlencode 'match[]=elasticsearch_jvm_uptime_in_millis{{aiven_service_name=\"{service}\"}}' http://{address}/federate"
-            ),
-            "Everything discovered, and the exporter's own metrics:".to_owned(),
-            format!("  {curl} http://{address}/sd/targets"),
-            format!("  {curl} http://{address}/metrics"),
+            federate(of(TENANT_A), &uptime),
+            "The same as another tenant, who sees its own nodes alone, and of these some metrics:".to_owned(),
+            federate(of(TENANT_B), all),
+            "As a Cloud Foundry user, who sees what it sees there:".to_owned(),
+            federate(CLOUD_FOUNDRY_USER, all),
+            "As an operator: samples of all nodes, everything discovered, and the exporter's own metrics:".to_owned(),
+            federate(of(OPERATOR), all),
+            get("/sd/targets"),
+            get("/metrics"),
             String::new(),
+            format!(
+                "A name and Enter creates a service instance in {}, which nobody tells the exporter: look at its page.",
+                TENANTS[0]
+            ),
             "Ctrl-C ends it.".to_owned(),
         ];
         lines.join("\n") + "\n"
@@ -166,16 +183,37 @@ impl Demo {
     /// Runs until `shutdown` resolves.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (_, no_reloads) = tokio::sync::mpsc::channel(1);
-        self.exporter.run(no_reloads, shutdown).await;
+        let platform = self.platform;
+        tokio::select! {
+            () = self.exporter.run(no_reloads, shutdown) => {}
+            () = create_by_name(&platform) => {}
+        }
     }
 
     /// Resolves once every node has been scraped, or after 10 seconds: then something is wrong that the page of
     /// targets shows.
     pub async fn scraped(&self) {
-        let nodes = self.aiven.nodes().len();
+        let nodes = self.platform.aiven.nodes().len();
         // Given up for the page to be looked at.
         let _ = wait_until(PATIENCE, || self.exporter.scraped_targets() >= nodes).await;
     }
+}
+
+/// Creates a service instance for each line of standard input; never resolves.
+async fn create_by_name(platform: &Platform) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let name: String = line.trim().chars().take(MAX_NAME).collect();
+        if name.is_empty() {
+            continue;
+        }
+        let told = match platform.create(&name).await {
+            Ok(()) => format!("{name} is being created.\n"),
+            Err(error) => format!("{name} isn't created: {error}\n"),
+        };
+        let _ = program::print(&told);
+    }
+    std::future::pending().await
 }
 
 fn settings(listen_address: ListenAddress, config: PathBuf) -> Settings {
@@ -183,7 +221,7 @@ fn settings(listen_address: ListenAddress, config: PathBuf) -> Settings {
         config: ConfigSource::File(config),
         listen_address,
         web_config_file: None,
-        user: Some((USER.to_owned(), Secret::from(PASSWORD))),
+        user: None,
         trusted_proxies: 0,
         state_path: None,
         api_token: None,
@@ -191,28 +229,6 @@ fn settings(listen_address: ListenAddress, config: PathBuf) -> Settings {
         cloud_foundry_credentials: None,
         flags: Vec::new(),
     }
-}
-
-/// The exporter's configuration for `aiven`.
-fn configuration(aiven: &MockAiven, services_file: &str) -> String {
-    let discovery = Mapping::new()
-        .with("project", aiven.project())
-        .with("api_token", aiven.token())
-        .with("api_url", aiven.api_url())
-        .with("prometheus_endpoint_id", aiven.endpoint_id())
-        .with("services_file", services_file)
-        .with(
-            "nameservers",
-            Value::List(vec![aiven.nameserver().to_string().into()]),
-        );
-    let job = Mapping::new()
-        .with("job_name", "aiven")
-        .with("aiven_sd_configs", Value::List(vec![discovery.into()]));
-    let global = Mapping::new().with("scrape_interval", "5s");
-    Mapping::new()
-        .with("global", global)
-        .with("scrape_configs", Value::List(vec![job.into()]))
-        .to_yaml()
 }
 
 fn number(args: &Args, flag: &'static str, most: usize) -> Result<usize, DemoError> {

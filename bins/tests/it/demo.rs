@@ -13,19 +13,19 @@ async fn what_it_prints_works() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command.env_clear().args([
         "--services",
-        "1",
+        "2",
         "--nodes",
         "2",
         "--web.listen-address=127.0.0.1:0",
     ]);
-    let mut demo = Program::start(&mut command);
+    let mut demo = Program::start_typing(&mut command);
     let greeting = eventually("the greeting", async || {
         let printed = demo.stdout();
         printed.contains("Ctrl-C").then_some(printed)
     })
     .await;
     let commands: Vec<Curl> = greeting.lines().filter_map(Curl::parse).collect();
-    assert_eq!(commands.len(), 4, "{greeting}");
+    assert_eq!(commands.len(), 7, "{greeting}");
     for curl in &commands {
         let answer = curl.run().await;
         assert!(!answer.is_empty(), "{curl:?}");
@@ -42,6 +42,32 @@ async fn what_it_prints_works() {
     assert_eq!(up.len(), 2);
     let one = Samples::parse(&commands[1].run().await);
     assert_eq!(one.len(), 2, "{:?}", commands[1]);
+
+    // The others see their own.
+    let mut seen = BTreeSet::new();
+    for (at, services) in [(0, 1), (2, 1), (3, 1), (4, 2)] {
+        let samples = Samples::parse(&commands[at].run().await);
+        let names = samples
+            .iter()
+            .filter_map(|(labels, _)| labels.get("service_name"));
+        let names: BTreeSet<_> = names.map(str::to_owned).collect();
+        assert_eq!(names.len(), services, "{:?}", commands[at]);
+        seen.insert(names);
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+
+    // A service that somebody creates is federated, with nobody telling the exporter.
+    demo.type_line("created-now");
+    let of_created = r#"up{service_name="created-now"}"#;
+    let created = Curl {
+        selector: Some(of_created.to_owned()),
+        ..commands[0].clone()
+    };
+    eventually("the created service", async || {
+        let up = Samples::parse(&created.run().await);
+        (up.len() == 2).then_some(())
+    })
+    .await;
 
     let page = greeting
         .split_whitespace()
@@ -62,7 +88,7 @@ async fn what_it_prints_works() {
 }
 
 /// A printed command: `curl -sS -u USER:PASSWORD [-G --data-urlencode 'match[]=…'] URL`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Curl {
     user: String,
     password: String,

@@ -1,6 +1,6 @@
 //! A program under test: started, read, signalled, and killed at the end.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -21,8 +21,17 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `command` and reads what it prints.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// The same for a program that lines are typed for.
+    pub(crate) fn start_typing(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    fn start_with(command: &mut Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -42,6 +51,12 @@ impl Program {
     /// What was read of its standard error, its log, so far; everything once it has [`ended`](Self::ended).
     pub(crate) fn log(&self) -> String {
         self.stderr.text()
+    }
+
+    /// Types `line` on its standard input.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// The process id.
