@@ -7,6 +7,7 @@ use federate_server::auth::CHALLENGE;
 use super::{OPERATOR, Tenant, World, hash, job, sections};
 use crate::support::exporter::{Exporter, command};
 use crate::support::http::Site;
+use crate::support::samples::Samples;
 
 async fn status(site: &Site, path: &str) -> u16 {
     site.get(path, &[]).await.status
@@ -174,6 +175,35 @@ async fn a_password_is_rotated_without_a_gap() {
     f([200, 200]).await;
     assert_eq!(world.reload(&with(&new_hash)).await.0, 200);
     f([401, 200]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_has_the_metrics_and_limits_it_is_given() {
+    let mut some = Tenant::of_organization("tenant-a");
+    some.more += "metrics: ['{__name__=~\"elasticsearch_cluster_health_.*\"}', up]\n";
+    let mut few = Tenant::of_organization("tenant-b");
+    few.more += "series_limit: 10\n";
+    let world = World::start(super::two_services(), &[some, few]).await;
+    world.exporter.up(&world.operator(), 4).await;
+    let all = [("match[]", "{__name__=~\".+\"}")];
+    let answer = world.tenant("tenant-a").get("/federate", &all).await;
+    let names = Samples::parse(answer.text()).names();
+    let is_given =
+        |name: &&String| name.starts_with("elasticsearch_cluster_health_") || *name == "up";
+    assert!(
+        names.len() > 5 && names.iter().all(|name| is_given(&name)),
+        "{names:?}"
+    );
+
+    let few = world.tenant("tenant-b");
+    let answer = few.get("/federate", &all).await;
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains("10"), "{}", answer.text());
+    let answer = few.get("/federate", &[("match[]", "up")]).await;
+    assert_eq!(
+        (answer.status, Samples::parse(answer.text()).len()),
+        (200, 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
