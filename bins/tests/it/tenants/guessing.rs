@@ -69,7 +69,13 @@ async fn checked(operator: &Site) -> f64 {
 async fn ten_thousand_wrong_passwords_cost_little() {
     // As costly to check as operators have them.
     let tenant = |name| Tenant::of_organization(name).with_cost(10);
-    let world = World::start(super::two_services(), &["tenant-a", "tenant-b"].map(tenant)).await;
+    let world = World::start_with(
+        super::two_services(),
+        &["tenant-a", "tenant-b"].map(tenant),
+        "scrape_interval: 30s\n",
+        &["--log.level=info"],
+    )
+    .await;
     let operator = world.operator();
     let Exporter {
         address, program, ..
