@@ -64,7 +64,15 @@ pub enum AnswerError {
         /// What it says.
         message: String,
     },
-    /// No connection, or it broke.
+    /// No connection; nothing was sent.
+    #[error("{server} is unreachable")]
+    NotConnected {
+        /// Who was asked.
+        server: Server,
+        /// What connecting failed on.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The connection broke; the request may have arrived.
     #[error("{server} is unreachable")]
     Unreachable {
         /// Who was asked.
@@ -103,6 +111,7 @@ impl AnswerError {
         match error {
             CallError::TimedOut { limit } => Self::TimedOut { server, limit },
             CallError::BodyTooLarge { limit } => Self::BodyTooLarge { server, limit },
+            CallError::NotConnected { source } => Self::NotConnected { server, source },
             CallError::Unreachable { source } => Self::Unreachable { server, source },
             other => Self::Unreachable {
                 server,
@@ -140,6 +149,20 @@ impl AnswerError {
         }
     }
 
+    /// Whether UAA may have checked the password that it was sent: it counts those that are wrong even if nobody hears of
+    /// it. It checks none of those that exceed its rate limit.
+    pub(crate) const fn may_be_counted(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } | Self::NotConnected { .. } => false,
+            Self::Unavailable { server, .. }
+            | Self::UnexpectedStatus { server, .. }
+            | Self::Unreachable { server, .. }
+            | Self::TimedOut { server, .. }
+            | Self::Nonsense { server, .. }
+            | Self::BodyTooLarge { server, .. } => matches!(server, Server::Uaa),
+        }
+    }
+
     /// A body that isn't the expected JSON; what serde says of it can quote it, where it stopped can't.
     pub(crate) fn no_json(server: Server, error: &serde_json::Error) -> Self {
         let what = match error.classify() {
@@ -157,6 +180,7 @@ impl Transient for AnswerError {
             self,
             Self::RateLimited { .. }
                 | Self::Unavailable { .. }
+                | Self::NotConnected { .. }
                 | Self::Unreachable { .. }
                 | Self::TimedOut { .. }
         )
@@ -215,6 +239,17 @@ pub enum TokenError {
     /// UAA gives no answer that can be used.
     #[error(transparent)]
     Answer(#[from] AnswerError),
+    /// The same, of a user's password, which UAA may have checked all the same. Not repeated at once, since that could
+    /// lock the account.
+    #[error(transparent)]
+    Unanswered(AnswerError),
+}
+
+impl TokenError {
+    /// Whether UAA is in trouble, which says nothing of the credentials.
+    pub(crate) fn is_trouble(&self) -> bool {
+        matches!(self, Self::Answer(error) | Self::Unanswered(error) if error.is_transient())
+    }
 }
 
 impl Transient for TokenError {
@@ -224,7 +259,7 @@ impl Transient for TokenError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Answer(error) => error.retry_after(),
+            Self::Answer(error) | Self::Unanswered(error) => error.retry_after(),
             _ => None,
         }
     }

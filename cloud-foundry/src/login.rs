@@ -22,7 +22,8 @@ impl CloudFoundry {
     /// user's own token. That token is kept nowhere.
     ///
     /// UAA locks an account for some minutes after five refusals within an hour, so a caller should remember what was
-    /// refused. A user that sees nothing is no failure.
+    /// refused. For the same reason a password goes to UAA once, unless it can't have been checked. A user that sees
+    /// nothing, or may ask the API nothing, is no failure.
     ///
     /// # Errors
     /// [`LoginError`]
@@ -57,7 +58,14 @@ impl CloudFoundry {
         let session = self.session(Credentials::Token(SecretSource::Inline(granted.access)));
         let query = Query::new("service_instances").with("type", "managed");
         let list = session.list::<Identified>(&query).await;
-        let list = list.map_err(|error: ListError| LoginError::Unavailable(error))?;
-        Ok(list.items.into_keys().collect())
+        match list {
+            Ok(list) => Ok(list.items.into_keys().collect()),
+            // The API's own words, which a router or a proxy in between doesn't have.
+            Err(ListError::Forbidden { message }) if !message.is_empty() => Ok(BTreeSet::new()),
+            Err(ListError::Unauthorized { message }) if !message.is_empty() => {
+                Err(LoginError::WrongCredentials)
+            }
+            Err(error) => Err(LoginError::Unavailable(error)),
+        }
     }
 }

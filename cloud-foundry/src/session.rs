@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prom_model::secret::Secret;
 use rest_client::header::{AUTHORIZATION, HeaderValue};
-use rest_client::{Answer, Method, SecretSource, Transient};
+use rest_client::{Answer, Method, SecretSource};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
@@ -121,7 +121,7 @@ impl Session {
         };
         match &state.current {
             // Renewal is early, so that UAA may be away for a while.
-            Some(current) if error.is_transient() && Instant::now() < current.ends_at => {
+            Some(current) if error.is_trouble() && Instant::now() < current.ends_at => {
                 Ok(current.access.clone())
             }
             _ => Err(error),
@@ -185,7 +185,7 @@ impl Session {
                 match &error {
                     GrantError::Refused { code } => state.refused(secret, code),
                     GrantError::AccountLocked => state.refused(secret, "account locked"),
-                    GrantError::Answer(_) => {}
+                    GrantError::Answer(_) | GrantError::Unanswered(_) => {}
                 }
                 Err(error.into())
             }
@@ -195,10 +195,10 @@ impl Session {
 
 /// Whether UAA said nothing, so that the refresh token is as good as it was.
 const fn is_silence(error: &crate::AnswerError) -> bool {
-    use crate::AnswerError::{RateLimited, TimedOut, Unreachable};
+    use crate::AnswerError::{NotConnected, RateLimited, TimedOut, Unreachable};
     matches!(
         error,
-        RateLimited { .. } | TimedOut { .. } | Unreachable { .. }
+        RateLimited { .. } | TimedOut { .. } | NotConnected { .. } | Unreachable { .. }
     )
 }
 

@@ -44,9 +44,13 @@ pub(crate) struct Granted {
 /// Why it doesn't.
 #[derive(Debug)]
 pub(crate) enum GrantError {
-    Refused { code: String },
+    Refused {
+        code: String,
+    },
     AccountLocked,
     Answer(AnswerError),
+    /// UAA may have checked the user's password, and nobody heard of it.
+    Unanswered(AnswerError),
 }
 
 impl From<AnswerError> for GrantError {
@@ -61,6 +65,7 @@ impl From<GrantError> for TokenError {
             GrantError::Refused { code } => Self::Refused { code },
             GrantError::AccountLocked => Self::AccountLocked,
             GrantError::Answer(error) => Self::Answer(error),
+            GrantError::Unanswered(error) => Self::Unanswered(error),
         }
     }
 }
@@ -72,15 +77,25 @@ impl Transient for GrantError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Answer(error) => error.retry_after(),
-            _ => None,
+            Self::Answer(error) | Self::Unanswered(error) => error.retry_after(),
+            Self::Refused { .. } | Self::AccountLocked => None,
         }
     }
 }
 
 impl CloudFoundry {
-    /// Asks UAA for a token, once.
+    /// Asks UAA for a token, once. What may be repeated without UAA counting a wrong password twice is transient.
     pub(crate) async fn grant(&self, grant: Grant<'_>) -> Result<Granted, GrantError> {
+        let granted = self.granted(grant).await;
+        granted.map_err(|error| match (grant, error) {
+            (Grant::User { .. }, GrantError::Answer(error)) if error.may_be_counted() => {
+                GrantError::Unanswered(error)
+            }
+            (_, error) => error,
+        })
+    }
+
+    async fn granted(&self, grant: Grant<'_>) -> Result<Granted, GrantError> {
         let url = below(&self.roots().await?.uaa, &["oauth", "token"]);
         let request = self
             .request(Method::POST, url)

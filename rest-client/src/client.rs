@@ -63,7 +63,13 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No connection, or it broke.
+    /// No connection; nothing was sent.
+    #[error("unreachable")]
+    NotConnected {
+        /// What connecting failed on; names no address.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The connection broke; the request may have arrived.
     #[error("unreachable")]
     Unreachable {
         /// What the connection failed on; names no address.
@@ -207,8 +213,11 @@ impl Client {
                 limit: self.request_timeout,
             };
         }
-        CallError::Unreachable {
-            source: Box::new(error.without_url()),
+        let connecting = error.is_connect();
+        let source = Box::new(error.without_url());
+        match connecting {
+            true => CallError::NotConnected { source },
+            false => CallError::Unreachable { source },
         }
     }
 }

@@ -206,7 +206,9 @@ impl From<CallError> for ApiError {
         match error {
             CallError::TimedOut { limit } => Self::TimedOut { limit },
             CallError::BodyTooLarge { limit } => Self::BodyTooLarge { limit },
-            CallError::Unreachable { source } => Self::Unreachable { source },
+            CallError::NotConnected { source } | CallError::Unreachable { source } => {
+                Self::Unreachable { source }
+            }
             other => Self::Unreachable {
                 source: Box::new(other),
             },

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use cloud_foundry::{CloudFoundry, CloudFoundryOptions, LoginError};
 use serde_json::json;
-use wiremock::ResponseTemplate;
+use wiremock::{MockServer, ResponseTemplate};
 
 use crate::platform::{
     INSTANCES, TOKEN, assert_tells_no_secret, authorizations, get, grant_request, instance_page,
@@ -141,7 +141,11 @@ async fn trouble_of_uaa_or_api_is_no_refusal() {
             "{status}: {error}"
         );
         assert_tells_no_secret(&error);
+        // What UAA may have counted isn't sent again.
+        let attempts = if status == 429 { 3 } else { 1 };
+        assert_eq!(requests(&server, TOKEN).await.len(), attempts, "{status}");
     }
+    // 401 and 403 without the API's own words are those of something in between.
     for status in [200, 302, 401, 403, 404, 429, 500, 503] {
         let server = start().await;
         mount_grant(&server, "password", token("t0ken", None, 600)).await;
@@ -154,6 +158,38 @@ async fn trouble_of_uaa_or_api_is_no_refusal() {
         );
         assert_tells_no_secret(&error);
     }
+}
+
+#[tokio::test]
+async fn what_the_api_refuses_to_a_fresh_token_is_refused() {
+    let failure = |code: u64, title: &str| json!({"errors": [{"code": code, "title": title, "detail": "t0ken"}]});
+    for (status, body) in [
+        (401, failure(1000, "CF-InvalidAuthToken")),
+        (403, failure(10003, "CF-NotAuthorized")),
+    ] {
+        let server = start().await;
+        mount_grant(&server, "password", token("t0ken", Some("r"), 600)).await;
+        let answer = ResponseTemplate::new(status).set_body_json(body);
+        get(INSTANCES).respond_with(answer).mount(&server).await;
+        match (status, login(&platform(&server)).await) {
+            (401, Err(LoginError::WrongCredentials)) => {}
+            // The user is known, and sees nothing.
+            (403, Ok(seen)) => assert!(seen.is_empty()),
+            (_, other) => panic!("{status}: {other:?}"),
+        }
+        assert_eq!(requests(&server, TOKEN).await.len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_is_tried_again() {
+    let server = MockServer::start().await;
+    let root = json!({"links": {"uaa": {"href": "http://127.0.0.1:1"}}});
+    get("/").respond_with(ok(root)).mount(&server).await;
+    let error = login(&platform(&server)).await.unwrap_err();
+    assert!(matches!(error, LoginError::Unavailable(_)), "{error}");
+    // Before each attempt it is asked anew where UAA is.
+    assert_eq!(requests(&server, "/").await.len(), 3);
 }
 
 #[tokio::test]
