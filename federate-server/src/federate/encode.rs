@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prom_model::exposition::negotiate::Response;
 use prom_model::exposition::{self, Escaping, Format, MetricFamily};
 use prom_model::label::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
-use prom_model::metadata::MetricType;
+use prom_model::metadata::{Metadata, MetricType};
 use prom_model::sample::Sample;
 
 use crate::store::{Cursor, Effort, Found, Selection, Step};
@@ -81,7 +81,7 @@ impl Exposition {
     pub(crate) fn suits_openmetrics(&self) -> bool {
         self.families.iter().all(|family| {
             let (_, told) = self.header_of(family, Format::OpenMetrics);
-            family.metadata.metric_type != MetricType::Counter || told == MetricType::Counter
+            family.metric_type != MetricType::Counter || told == MetricType::Counter
         })
     }
 
@@ -124,9 +124,14 @@ impl Exposition {
 
     /// The next series of the family under way.
     fn next_found(&mut self, effort: &mut Effort) -> Step {
-        let family = &self.families[self.family];
-        while let Some(name) = family.names.get(self.name) {
-            let cursor = self.cursor.get_or_insert(Cursor::at_name(*name));
+        loop {
+            let cursor = match &mut self.cursor {
+                Some(cursor) => cursor,
+                None => match self.families[self.family].position(self.name) {
+                    Some(name) => self.cursor.insert(Cursor::at_name(name)),
+                    None => break,
+                },
+            };
             match self.selection.next_of_name(cursor, effort) {
                 Step::Found(found) => {
                     self.series_count += 1;
@@ -164,21 +169,21 @@ impl Exposition {
     fn write_family_header(&self, format: Format, out: &mut Vec<u8>) {
         let family = &self.families[self.family];
         let (header, metric_type) = self.header_of(family, format);
-        let metadata = &family.metadata;
+        let help = family.help(&self.selection);
         let header = self.style.escaping.metric_name(header);
-        exposition::write_header(out, format, &header, metric_type, &metadata.help);
+        exposition::write_header(out, format, &header, metric_type, help);
         if format == Format::OpenMetrics {
-            exposition::write_unit(out, &header, &metadata.unit);
+            exposition::write_unit(out, &header, family.unit(&self.selection));
         }
     }
 
     /// Name and type to describe `family` by.
-    fn header_of<'a>(&self, family: &'a Family, format: Format) -> (&'a str, MetricType) {
-        let Family { name, metadata, .. } = family;
-        let (header, metric_type) = exposition::header(name, metadata.metric_type, format);
+    fn header_of(&self, family: &Family, format: Format) -> (&str, MetricType) {
+        let name = family.name(&self.selection);
+        let (header, metric_type) = exposition::header(name, family.metric_type, format);
         let names = self.selection.names();
         let is_taken = |header: &str| names.binary_search_by(|it| (*it.name).cmp(header)).is_ok();
-        if header != &**name && is_taken(header) {
+        if header != name && is_taken(header) {
             // The family without its suffix would be that of another metric.
             return (name, MetricType::Unknown);
         }
@@ -219,8 +224,13 @@ impl Exposition {
         effort.0 = effort.0.saturating_sub(Effort::UNBOUNDED.0 - whole.0);
         let family = &self.families[self.family];
         if !samples.is_empty() {
-            let name = escaping.metric_name(&family.name).into_owned();
-            let metadata = family.metadata.clone();
+            let name = escaping.metric_name(family.name(&self.selection));
+            let name = name.into_owned();
+            let metadata = Metadata {
+                metric_type: family.metric_type,
+                help: family.help(&self.selection).into(),
+                unit: family.unit(&self.selection).into(),
+            };
             let message = MetricFamily {
                 name,
                 metadata,

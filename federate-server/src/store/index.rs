@@ -4,6 +4,7 @@
 //! changed costs nothing.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -73,30 +74,6 @@ impl Index {
                 .all(|(have, want)| Arc::ptr_eq(have, want))
     }
 
-    /// The index of a few `tables`, each of which is asked for in this way time and again. Has those of the series
-    /// that `metrics` take.
-    pub(crate) fn of(tables: Vec<Arc<Table>>, metrics: &[Selector]) -> Self {
-        let visible = Visible::new(metrics, tables.iter());
-        let count = tables.iter().map(|table| table.members.len()).sum();
-        let mut entries = Vec::with_capacity(count);
-        for (at, table) in tables.iter().enumerate() {
-            let slots = table.sorted().iter();
-            entries.extend(slots.filter_map(|slot| entry(at, table, *slot, &visible)));
-        }
-        // Each table's are sorted already, of which this sort makes use.
-        sort(&tables, &mut entries);
-        let name = |entry: &Entry| labels(&tables, *entry).map(|series| &series.shape.name);
-        let of_one_name = |a: &Entry, b: &Entry| name(a) == name(b);
-        let by_name = entries
-            .chunk_by_mut(of_one_name)
-            .filter_map(|entries| {
-                let name = Arc::clone(name(entries.first()?)?);
-                Some((name, Arc::new(Named::new(&tables, entries))))
-            })
-            .collect();
-        Self { tables, by_name }
-    }
-
     /// The index of `tables`, made from this one where most of them are the same. Has those of the series that
     /// `metrics` take, which must be the same each time.
     pub(crate) fn updated(&self, tables: Vec<Arc<Table>>, metrics: &[Selector]) -> Self {
@@ -162,6 +139,58 @@ impl Index {
             by_name.insert(name, Arc::new(named));
         }
         by_name
+    }
+}
+
+/// Every series of a few tables by metric name, sorted, for one answer.
+#[derive(Debug)]
+pub(crate) struct Few {
+    pub(crate) entries: Box<[Entry]>,
+    pub(crate) names: Vec<FewOfName>,
+}
+
+/// Series of one metric name among a [`Few`].
+#[derive(Debug)]
+pub(crate) struct FewOfName {
+    pub(crate) name: Arc<str>,
+    /// Where its entries are.
+    pub(crate) entries: Range<usize>,
+    /// As in [`Named`].
+    pub(crate) family: Option<Arc<Family>>,
+}
+
+impl Few {
+    /// The series of `tables`, each of which is asked for in this way time and again. Has those that `metrics` take.
+    pub(crate) fn of(tables: &[Arc<Table>], metrics: &[Selector]) -> Self {
+        let visible = Visible::new(metrics, tables.iter());
+        let count = tables.iter().map(|table| table.members.len()).sum();
+        let mut entries = Vec::with_capacity(count);
+        for (at, table) in tables.iter().enumerate() {
+            let slots = table.sorted().iter();
+            entries.extend(slots.filter_map(|slot| entry(at, table, *slot, &visible)));
+        }
+        // Each table's are sorted already, of which this sort makes use.
+        sort(tables, &mut entries);
+        let name = |entry: &Entry| labels(tables, *entry).map(|series| &series.shape.name);
+        // Of two strings that are equal there is one copy.
+        let of_one_name =
+            |a: &Entry, b: &Entry| name(a).map(Arc::as_ptr) == name(b).map(Arc::as_ptr);
+        let mut first = 0;
+        let mut names = Vec::new();
+        for of_name in entries.chunk_by_mut(of_one_name) {
+            mark_repeats(tables, of_name, |_| true);
+            let range = first..first + of_name.len();
+            first = range.end;
+            names.extend(of_name.first().and_then(name).map(|name| FewOfName {
+                name: Arc::clone(name),
+                entries: range,
+                family: family(tables, of_name),
+            }));
+        }
+        Self {
+            entries: entries.into(),
+            names,
+        }
     }
 }
 

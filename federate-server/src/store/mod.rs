@@ -41,8 +41,9 @@ pub(crate) use self::view::View;
 
 use self::decide::{Decisions, Visible};
 use self::draft::Drafts;
-use self::index::Index;
+use self::index::{Few, Index};
 use self::intern::Interner;
+use self::select::Candidates;
 use self::table::Table;
 use self::view::{Acquaintance, IndexCache, StoreIdentity, TargetList};
 use self::writer::{Published, StoredTarget, Writer};
@@ -237,14 +238,14 @@ impl Snapshot<'_> {
         let mut decided = selectors.map(|it| Decisions::new(it, tables(&self.published)));
         let published = &mut self.published;
         // A few targets must not cost what everybody's do.
-        let index = if decided.as_mut().is_some_and(|it| it.narrow(published)) {
-            let tables = published.iter().map(|target| Arc::clone(&target.table));
-            Arc::new(Index::of(tables.collect(), self.scope.metrics()))
+        let candidates = if decided.as_mut().is_some_and(|it| it.narrow(published)) {
+            let tables: Vec<_> = tables(published).cloned().collect();
+            Candidates::Few(Few::of(&tables, self.scope.metrics()))
         } else {
-            self.index()
+            Candidates::Index(self.index())
         };
         let lookback_ms = self.store.lookback_ms;
-        Selection::new(self.published, &index, decided, now_ms, lookback_ms)
+        Selection::new(self.published, candidates, decided, now_ms, lookback_ms)
     }
 
     fn index(&self) -> Arc<Index> {

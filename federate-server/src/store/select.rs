@@ -1,12 +1,13 @@
 //! Which series an answer consists of, in order.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::api::TooManySeries;
 
 use super::column::is_current;
-use super::decide::{Decided, Decisions};
-use super::index::{Entry, Index, Named};
+use super::decide::Decisions;
+use super::index::{Entry, Few, FewOfName, Index, Named};
 use super::intern::{Family, Shape};
 use super::table::{SeriesLabels, Table};
 use super::writer::Published;
@@ -15,9 +16,30 @@ use super::writer::Published;
 #[derive(Debug)]
 pub(crate) struct SelectedName {
     pub(crate) name: Arc<str>,
-    series: Arc<Named>,
-    /// The selectors that take the name, by position.
-    selectors: Vec<u32>,
+    series: NameSeries,
+    /// Position in [`Selection::takers`].
+    takers: u32,
+}
+
+/// The series of one metric name.
+#[derive(Debug)]
+enum NameSeries {
+    /// In an index that others use, too.
+    Shared(Arc<Named>),
+    /// In the selection's own entries.
+    Own {
+        entries: Range<usize>,
+        family: Option<Arc<Family>>,
+    },
+}
+
+/// What a [`Selection`] selects from.
+#[derive(Debug)]
+pub(crate) enum Candidates {
+    /// All that may be seen.
+    Index(Arc<Index>),
+    /// Those of a few targets.
+    Few(Few),
 }
 
 /// The series of one answer. It owns what it reads, so that an answer can be made bit by bit.
@@ -27,6 +49,10 @@ pub(crate) struct Selection {
     /// Number of the first base of each target, when those of all targets are counted through.
     first_base: Vec<u32>,
     names: Vec<SelectedName>,
+    /// Entries of those names that don't share theirs.
+    entries: Box<[Entry]>,
+    /// The selectors that take a name, by position. Names that follow each other mostly have the same.
+    takers: Vec<Box<[u32]>>,
     /// The selectors, `None` where every series is selected.
     decided: Option<Decisions>,
     now_ms: i64,
@@ -72,11 +98,11 @@ pub(crate) struct Found {
 }
 
 impl Selection {
-    /// Of the series that `index` has of the targets `published`, those that the selectors take of which `decided`
+    /// Of the `candidates`, which are series of the targets `published`, those that the selectors take of which `decided`
     /// tells; all of them for `None`.
     pub(crate) fn new(
         published: Vec<Arc<Published>>,
-        index: &Index,
+        candidates: Candidates,
         decided: Option<Decisions>,
         now_ms: i64,
         lookback_ms: i64,
@@ -90,31 +116,31 @@ impl Selection {
                 first
             })
             .collect();
-        let selectors = decided.as_ref().map(Decisions::selectors);
-        let names = index
-            .by_name
-            .iter()
-            .filter_map(|(name, series)| {
-                let takes = |(at, decided): (usize, &Decided)| {
-                    decided
-                        .takes_name(name)
-                        .then(|| u32::try_from(at).ok())
-                        .flatten()
-                };
-                let all = selectors.unwrap_or_default().iter().enumerate();
-                let taking: Vec<u32> = all.filter_map(takes).collect();
-                let wanted = selectors.is_none() || !taking.is_empty();
-                wanted.then(|| SelectedName {
-                    name: Arc::clone(name),
-                    series: Arc::clone(series),
-                    selectors: taking,
-                })
-            })
-            .collect();
+        let mut choice = Choice::new(decided.as_ref());
+        let entries = match candidates {
+            Candidates::Index(index) => {
+                for (name, series) in &index.by_name {
+                    choice.offer(name, || NameSeries::Shared(Arc::clone(series)));
+                }
+                Box::default()
+            }
+            Candidates::Few(few) => {
+                for it in few.names {
+                    let FewOfName {
+                        entries, family, ..
+                    } = it;
+                    choice.offer(&it.name, || NameSeries::Own { entries, family });
+                }
+                few.entries
+            }
+        };
+        let Choice { names, takers, .. } = choice;
         Self {
             published,
             first_base,
             names,
+            entries,
+            takers,
             decided,
             now_ms,
             lookback_ms,
@@ -143,12 +169,13 @@ impl Selection {
     /// The same within the cursor's metric name, as far as `effort` goes.
     pub(crate) fn next_of_name(&self, cursor: &mut Cursor, effort: &mut Effort) -> Step {
         let name = &self.names[cursor.name];
-        let entries = &name.series.entries;
+        let takers = &self.takers[name.takers as usize];
+        let entries = self.entries(&name.series);
         while let Some(first) = entries.get(cursor.entry) {
             if effort.0 == 0 {
                 return Step::Pause;
             }
-            effort.0 = effort.0.saturating_sub(1 + name.selectors.len());
+            effort.0 = effort.0.saturating_sub(1 + takers.len());
             let from = cursor.entry;
             cursor.entry += 1;
             while entries.get(cursor.entry).is_some_and(|entry| entry.repeats) {
@@ -158,7 +185,7 @@ impl Selection {
                 let base = self.base(*first);
                 let labels = || self.table(*first).series(first.slot);
                 let takes = |at: &u32| decided.takes(*at as usize, base, labels);
-                if !name.selectors.iter().any(takes) {
+                if !takers.iter().any(takes) {
                     continue;
                 }
             }
@@ -190,7 +217,10 @@ impl Selection {
 
     /// Fails where there are more than `most` series; looks at no more of them than that takes.
     pub(crate) fn hold_to(&self, most: usize) -> Result<(), TooManySeries> {
-        let entries = self.names.iter().map(|name| name.series.entries.len());
+        let entries = self
+            .names
+            .iter()
+            .map(|name| self.entries(&name.series).len());
         if entries.sum::<usize>() <= most {
             return Ok(());
         }
@@ -210,7 +240,18 @@ impl Selection {
 
     /// The family that series of the name at `name` are said to be members of.
     pub(crate) fn family_of_name(&self, name: usize) -> Option<&Arc<Family>> {
-        self.names[name].series.family.as_ref()
+        match &self.names[name].series {
+            NameSeries::Shared(named) => named.family.as_ref(),
+            NameSeries::Own { family, .. } => family.as_ref(),
+        }
+    }
+
+    #[inline]
+    fn entries<'a>(&'a self, series: &'a NameSeries) -> &'a [Entry] {
+        match series {
+            NameSeries::Shared(named) => &named.entries,
+            NameSeries::Own { entries, .. } => &self.entries[entries.clone()],
+        }
     }
 
     fn table(&self, entry: Entry) -> &Table {
@@ -219,6 +260,47 @@ impl Selection {
 
     fn base(&self, entry: Entry) -> usize {
         self.first_base[entry.target as usize] as usize + usize::from(entry.base)
+    }
+}
+
+/// Names as they are offered, and which of them are selected.
+#[derive(Debug)]
+struct Choice<'a> {
+    decided: Option<&'a Decisions>,
+    names: Vec<SelectedName>,
+    takers: Vec<Box<[u32]>>,
+    /// The selectors that take the name under consideration.
+    taking: Vec<u32>,
+}
+
+impl<'a> Choice<'a> {
+    const fn new(decided: Option<&'a Decisions>) -> Self {
+        Self {
+            decided,
+            names: Vec::new(),
+            takers: Vec::new(),
+            taking: Vec::new(),
+        }
+    }
+
+    fn offer(&mut self, name: &Arc<str>, series: impl FnOnce() -> NameSeries) {
+        if let Some(decided) = self.decided {
+            self.taking.clear();
+            let selectors = (0..).zip(decided.selectors());
+            let taking = selectors.filter(|(_, decided)| decided.takes_name(name));
+            self.taking.extend(taking.map(|(at, _)| at));
+            if self.taking.is_empty() {
+                return;
+            }
+        }
+        if self.takers.last().is_none_or(|last| **last != *self.taking) {
+            self.takers.push(self.taking.as_slice().into());
+        }
+        self.names.push(SelectedName {
+            name: Arc::clone(name),
+            series: series(),
+            takers: u32::try_from(self.takers.len() - 1).unwrap_or(u32::MAX),
+        });
     }
 }
 
