@@ -65,6 +65,9 @@ pub enum Redirects {
     /// Followed; credentials stay behind at another host.
     #[default]
     Follow,
+    /// Followed to the host and port that was asked first, to no other. No configuration says so; it is for those who
+    /// scrape for several parties, of which one must not have its nodes lead to what is another's.
+    FollowWithinHost,
     /// A redirect is the answer.
     Refuse,
 }

@@ -7,10 +7,12 @@ use aiven_discovery::config::{AivenSdConfig, BuildError, BuildOptions};
 use aiven_discovery::discovery::{Discoverer, Discovery as AivenDiscovery};
 use aiven_discovery::metrics::Metrics as AivenMetrics;
 use cloud_foundry::Credentials;
+use es_scraper::config::ScrapeConfig;
 use es_scraper::discovery::{Discovery, DiscoveryMetrics, HttpConfigError, JobGroups, JobInputs};
-use es_scraper::scrape::{ScrapeJob, Scraper};
+use es_scraper::scrape::{JobSettings, ScrapeJob, Scraper};
 use federate_server::http::Readiness;
 use http::HeaderValue;
+use prom_config::http_client::Redirects;
 use prom_model::secret::Secret;
 use prom_model::target::{DiscoveredJob, DiscoveryStatus};
 use prometheus_client::registry::Registry;
@@ -18,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::info;
 
 use crate::config::ExporterConfig;
+use crate::config::access::Access;
 
 use super::ready;
 
@@ -192,7 +195,7 @@ impl Jobs {
             .iter()
             .zip(&groups)
             .map(|(job, found)| ScrapeJob {
-                settings: job.into(),
+                settings: settings(job, &config.extension),
                 groups: found.groups.clone(),
             });
         self.scraper.apply(jobs.collect());
@@ -316,6 +319,17 @@ impl Jobs {
     pub fn stop(&mut self) {
         self.tasks.abort_all();
     }
+}
+
+/// How `job` is scraped, with `access` saying who sees what.
+fn settings<J>(job: &ScrapeConfig<J>, access: &Access) -> JobSettings {
+    let mut settings = JobSettings::from(job);
+    let redirects = &mut settings.http.client.redirects;
+    // Whose a target's series are is said by its labels, so its node must not have another's scraped in its place.
+    if !access.is_empty() && *redirects == Redirects::Follow {
+        *redirects = Redirects::FollowWithinHost;
+    }
+    settings
 }
 
 /// A discovery through Aiven that a configuration asks for.

@@ -64,6 +64,9 @@ pub enum ScrapeError {
     /// The target answered with a redirect to something that can't be asked.
     #[error("failed to parse Location header")]
     Redirect,
+    /// The target answered with a redirect to another host or port, where that isn't followed.
+    #[error("redirect to another host or port")]
+    RedirectElsewhere,
     /// The target answered with another status than 200.
     #[error("server returned HTTP status {}", status_text(*.0))]
     Status(StatusCode),

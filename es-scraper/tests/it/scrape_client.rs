@@ -384,6 +384,26 @@ async fn redirects_can_be_refused() {
 }
 
 #[tokio::test]
+async fn redirects_can_be_kept_within_the_host() {
+    const MOVED: &str = "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n";
+    let mut settings = HttpSettings::default();
+    settings.client.redirects = Redirects::FollowWithinHost;
+    let server = Server::start(&[&[MOVED], &[OK]]).await;
+    let mut client = Client::new(&server.address, "http", &settings);
+    client.scrape().await.unwrap();
+    assert_eq!(client.text(), "a 1\n");
+    let away = format!(
+        "HTTP/1.1 302 Found\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n",
+        server.address
+    );
+    let away: &'static [&'static str] = vec![&*away.leak()].leak();
+    let other = Server::start(vec![away].leak()).await;
+    let mut client = Client::new(&other.address, "http", &settings);
+    assert_eq!(client.error().await, "redirect to another host or port");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn credentials_are_read_again_when_their_file_changes() {
     let server = Server::start(&[&[OK, OK, OK]]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@ impl HttpClientConfig {
             mapping = mapping.with("tls_config", tls.shown());
         }
         mapping
-            .with("follow_redirects", self.redirects == Redirects::Follow)
+            .with("follow_redirects", self.redirects != Redirects::Refuse)
             .with("enable_http2", self.http2 == Http2::Allowed)
             .with_nonzero("http_headers", headers(&self.headers))
     }

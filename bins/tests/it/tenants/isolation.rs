@@ -597,3 +597,22 @@ fn steady(text: &str, nodes: &[Node]) -> String {
     let words: Vec<_> = words.filter(|word| !is_moving(word)).collect();
     words.join(" ")
 }
+
+/// A node can't have another's samples stored as its own by sending the scrape elsewhere.
+#[tokio::test]
+async fn a_redirect_leads_to_nobody_elses_node() {
+    let world = World::of_two().await;
+    let [own, other] = ["prod-aaaa", "prod-bbbb"].map(|it| world.aiven.nodes_of(it).remove(0));
+    own.fail(Fault::Redirect(format!("https://{}/led", other.address())));
+    let site = world.tenant("tenant-a");
+    eventually_ok("the redirect in the target's error", async || {
+        let targets = site.get("/api/v1/targets", &[]).await;
+        match targets.text().contains("redirect to another host or port") {
+            true => Ok(()),
+            false => Err(targets.text().to_owned()),
+        }
+    })
+    .await;
+    let led = other.scrapes().into_iter().filter(|it| it.target == "/led");
+    assert_eq!(led.count(), 0);
+}

@@ -78,9 +78,7 @@ impl Fetcher {
                 own: trusted.then_some(&own),
             };
             let head = connection.ask(&request, &mut body).await?;
-            if self.redirects == Redirects::Follow
-                && let Some(next) = redirect::location(endpoint, &head)
-            {
+            if let Some(next) = redirect::followed(self.redirects, first, endpoint, &head) {
                 redirected = Some(next?);
                 continue;
             }

@@ -256,9 +256,7 @@ impl Scrape for HttpScrape {
             {
                 access.rejected(used);
             }
-            if settings.redirects == Redirects::Follow
-                && let Some(next) = redirect::location(endpoint, &head)
-            {
+            if let Some(next) = redirect::followed(settings.redirects, first, endpoint, &head) {
                 redirected = Some(next?);
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
+use prom_config::http_client::Redirects;
 use url::{Host, Position, Url};
 
 use super::response::Head;
@@ -9,7 +10,7 @@ use crate::scrape::error::ScrapeError;
 use crate::target::{Endpoint, Scheme};
 
 /// Where `answer`, given by `from`, says to go instead; `None` where it is no redirect.
-pub(super) fn location(from: &Endpoint, answer: &Head) -> Option<Result<Endpoint, ScrapeError>> {
+fn location(from: &Endpoint, answer: &Head) -> Option<Result<Endpoint, ScrapeError>> {
     let redirects = matches!(
         answer.status,
         StatusCode::MOVED_PERMANENTLY
@@ -20,6 +21,27 @@ pub(super) fn location(from: &Endpoint, answer: &Head) -> Option<Result<Endpoint
     );
     let location = answer.location.as_ref().filter(|_| redirects)?;
     Some(resolve(from, location).ok_or(ScrapeError::Redirect))
+}
+
+/// Where `answer`, given by `from` while `first` is scraped, leads by what `redirects` says; `None` where it is to be taken
+/// as it is.
+pub(super) fn followed(
+    redirects: Redirects,
+    first: &Endpoint,
+    from: &Endpoint,
+    answer: &Head,
+) -> Option<Result<Endpoint, ScrapeError>> {
+    match redirects {
+        Redirects::Refuse => None,
+        Redirects::Follow => location(from, answer),
+        Redirects::FollowWithinHost => {
+            let next = location(from, answer)?;
+            Some(next.and_then(|next| {
+                let stays = first.host.eq_ignore_ascii_case(&next.host) && first.port == next.port;
+                stays.then_some(next).ok_or(ScrapeError::RedirectElsewhere)
+            }))
+        }
+    }
 }
 
 /// Whether `endpoint` may see what is meant for `first` only: it is the same host, and no easier to
