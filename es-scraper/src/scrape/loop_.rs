@@ -27,7 +27,7 @@ const TICK_TOLERANCE: Duration = Duration::from_millis(2);
 /// What a scrape does is little beside what it costs to wake up for it, with caches that hold something else. Targets
 /// that begin at one moment share that.
 const SLOTS: u32 = 64;
-const LONGEST_SLOT: Duration = Duration::from_secs(1);
+const LONGEST_SLOT: Duration = Duration::from_millis(250);
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -396,6 +396,11 @@ mod tests {
             tenths.iter().all(|count| (800..1200).contains(count)),
             "{tenths:?}"
         );
+        assert_eq!(moments.len(), 120);
+        let short = Duration::from_secs(10);
+        let moments: BTreeSet<Duration> = (0..10_000_u64)
+            .map(|target| offset(short, target.wrapping_mul(0x9e37_79b9_7f4a_7c15), now))
+            .collect();
         assert_eq!(moments.len(), 64);
     }
 
