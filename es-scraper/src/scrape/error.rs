@@ -97,11 +97,10 @@ pub enum ScrapeError {
     /// More samples are left after relabelling than `sample_limit`.
     #[error("sample limit exceeded")]
     SampleLimit,
-    /// The job has more targets than `target_limit`; none of them is scraped.
-    #[error("target_limit exceeded (number of targets: {targets}, limit: {limit})")]
+    /// The job has more targets than `target_limit`; none of them is scraped. How many isn't said: those who may see
+    /// one of the targets may not know of the others.
+    #[error("target_limit exceeded (limit: {limit})")]
     TargetLimit {
-        /// How many targets there are.
-        targets: usize,
         /// How many there may be.
         limit: u64,
     },

@@ -295,8 +295,13 @@ impl ScrapePool {
         let active = std::mem::take(&mut targets.active);
         let (count, limit) = (active.len(), settings.target_limit);
         let forced_error = (limit > 0 && count as u64 > limit).then(|| {
-            let targets = count;
-            Arc::new(ScrapeError::TargetLimit { targets, limit })
+            warn!(
+                job = %settings.targets.job,
+                targets = count,
+                limit,
+                "more targets than target_limit: none is scraped"
+            );
+            Arc::new(ScrapeError::TargetLimit { limit })
         });
 
         let mut before = std::mem::take(&mut self.loops);

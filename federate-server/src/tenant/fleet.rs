@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use prom_model::label::LabelSet;
 use prom_model::target::{
-    DiscoveredJob, DiscoveryStatus, PoolStatus, TargetGroup, TargetStatus, TargetStatuses,
+    DiscoveredJob, DiscoveryStatus, PoolStatus, Standing, TargetGroup, TargetStatus, TargetStatuses,
 };
 
 use super::Scope;
@@ -112,9 +112,17 @@ impl Fleet {
         for discovery in &mut discoveries {
             let mut services = std::mem::take(&mut discovery.services);
             services.retain_mut(|service| {
-                let count = own.get(&service.source).copied();
-                service.targets = count.unwrap_or_default();
-                count.is_some()
+                let Some(count) = own.get(&service.source).copied() else {
+                    return false;
+                };
+                if count < service.targets {
+                    // Nodes and remarks are of all of it, and the rest is somebody else's.
+                    service.nodes.clear();
+                    service.remarks.clear();
+                    service.standing = Standing::Well;
+                    service.targets = count;
+                }
+                true
             });
             *discovery = DiscoveryStatus {
                 services,
@@ -194,4 +202,90 @@ fn is_default(name: &str) -> bool {
         "__scrape_timeout__",
     ];
     DEFAULTS.contains(&name) || name.starts_with("__param_")
+}
+
+#[cfg(test)]
+mod tests {
+    use prom_model::target::{NodeStatus, ServiceStatus, TargetHealth};
+
+    use super::*;
+    use crate::tenant::{TargetFilter, Tenant, TenantLimits};
+
+    #[derive(Debug)]
+    struct Targets(Vec<&'static str>);
+
+    impl TargetStatuses for Targets {
+        fn pools(&self) -> Vec<PoolStatus> {
+            let status = |address: &&'static str| {
+                let labels = Arc::new([(ADDRESS, *address)].into_iter().collect::<LabelSet>());
+                TargetStatus {
+                    discovered_labels: Arc::clone(&labels),
+                    labels: Arc::new([("instance", *address)].into_iter().collect()),
+                    scrape_url: "".into(),
+                    last_error: "".into(),
+                    last_scrape_ms: None,
+                    last_scrape_duration: std::time::Duration::ZERO,
+                    health: TargetHealth::Unknown,
+                    scrape_interval: "1m".into(),
+                    scrape_timeout: "10s".into(),
+                }
+            };
+            vec![PoolStatus {
+                job: "j".into(),
+                active: self.0.iter().map(status).collect(),
+                ..PoolStatus::default()
+            }]
+        }
+    }
+
+    /// What the owner of `own` is told of the only service, whose targets are `all`.
+    fn told(own: &[&'static str], all: &[&'static str]) -> ServiceStatus {
+        let group = TargetGroup {
+            source: "s".into(),
+            targets: all
+                .iter()
+                .map(|it| [(ADDRESS, *it)].into_iter().collect())
+                .collect(),
+            ..TargetGroup::default()
+        };
+        let discovered = vec![DiscoveredJob {
+            job: "j".into(),
+            groups: Arc::new(vec![group]),
+        }];
+        let service = ServiceStatus {
+            source: "s".into(),
+            targets: all.len(),
+            nodes: vec![NodeStatus::default()],
+            remarks: vec!["lookup fails".to_owned()],
+            standing: Standing::Failing,
+            ..ServiceStatus::default()
+        };
+        let status = DiscoveryStatus {
+            services: vec![service],
+            ..DiscoveryStatus::default()
+        };
+        let fleet = Fleet::new(Arc::new(Targets(all.to_vec())))
+            .with_discovered(Arc::new(move || discovered.clone()), |_| String::new())
+            .with_discovery(Arc::new(move || vec![status.clone()]));
+        let scope = Scope::of(Tenant {
+            name: "t".into(),
+            targets: TargetFilter::Values {
+                name: "instance".into(),
+                values: own.iter().map(|it| (*it).into()).collect(),
+            },
+            metrics: Vec::new(),
+            limits: TenantLimits::default(),
+        });
+        fleet.discovery(&scope).remove(0).services.remove(0)
+    }
+
+    #[test]
+    fn of_a_service_in_part_only_the_part_is_told() {
+        let whole = told(&["a:1", "b:1"], &["a:1", "b:1"]);
+        assert_eq!((whole.targets, whole.nodes.len()), (2, 1));
+        assert_eq!(whole.standing, Standing::Failing);
+        let part = told(&["a:1"], &["a:1", "b:1"]);
+        assert_eq!((part.targets, part.nodes.len()), (1, 0));
+        assert_eq!((part.remarks.len(), part.standing), (0, Standing::Well));
+    }
 }

@@ -364,11 +364,7 @@ fn discovery(others: Others) -> Vec<DiscoveryStatus> {
         source: format!("paas/{name}").into(),
         state: format!("RUNNING {org}"),
         standing: Standing::Unsettled,
-        // Among them one that relabelling drops.
-        targets: match others {
-            Others::Present => addresses.len() + 1,
-            Others::Absent => addresses.len(),
-        },
+        targets: addresses.len(),
         nodes: vec![NodeStatus {
             name: format!("{name}-1"),
             state: "syncing_data".to_owned(),
