@@ -217,6 +217,10 @@ async fn roles_are_what_counts() {
     let wrong = platform.exporter.site.clone().with_user(ANN, "wrong");
     assert_eq!(wrong.get("/federate", &[]).await.status, 401);
     assert_eq!(platform.site(ANN).get("/metrics", &[]).await.status, 403);
+    // What they ask for is counted, and not by person.
+    let metrics = platform.operator().get("/metrics", &[]).await;
+    assert!(metrics.text().contains("tenant=\"cf:users\""));
+    assert!(!metrics.text().contains("@tenant-"));
 
     let log = platform.exporter.program.log();
     for secret in platform.cloud_foundry.secrets() {
