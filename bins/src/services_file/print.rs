@@ -1,5 +1,6 @@
 //! What a Cloud Foundry has, as a services file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use aiven_discovery::output::write_atomically;
 use cloud_foundry::{BuildError, CloudFoundry, CloudFoundryOptions, Credentials, InstanceFilter};
 use prom_model::label::LabelSet;
 use serde_json::{Map, Value, json};
-use tracing::warn;
 
 /// What the file is to say.
 #[derive(Debug, Clone)]
@@ -37,6 +37,22 @@ pub enum PrintError {
     /// Cloud Foundry doesn't say.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// An organization or a space of the settings has no service instances, or isn't known.
+    #[error("no service instance is in the {kind} {name}")]
+    Nowhere {
+        /// `organization` or `space`.
+        kind: &'static str,
+        /// Its guid or name.
+        name: String,
+    },
+    /// The name of a space is that of several, and no organization is set.
+    #[error("there is a space {name} in each of the organizations {}", organizations.join(", "))]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// The organizations, by name where it can be seen.
+        organizations: Vec<String>,
+    },
     /// The file can't be written.
     #[error("can't write {path}", path = path.display())]
     Write {
@@ -64,14 +80,10 @@ pub async fn services_file(settings: &PrintSettings) -> Result<String, PrintErro
         Listing::Services(services) => services,
         Listing::WholeProject => std::sync::Arc::default(),
     };
-    for space in &settings.spaces {
-        if !services.values().any(|labels| is_in(labels, space)) {
-            warn!(space, "no service instance is in this space");
-        }
-    }
+    check_places(settings, &services)?;
     let spaces = &settings.spaces;
     let is_wanted = |(_, labels): &(&String, &LabelSet)| {
-        spaces.is_empty() || spaces.iter().any(|space| is_in(labels, space))
+        spaces.is_empty() || spaces.iter().any(|space| is_in("space", labels, space))
     };
     let entries: Vec<_> = services.iter().filter(is_wanted).map(entry).collect();
     Ok(format!("{:#}\n", Value::Array(entries)))
@@ -88,11 +100,49 @@ pub fn write(text: &str, path: &Path) -> Result<(), PrintError> {
     })
 }
 
-/// Whether a service with `labels` is in `space`, by its guid or name.
-fn is_in(labels: &LabelSet, space: &str) -> bool {
-    ["space_guid", "space_name"]
-        .map(|name| labels.get(name))
-        .contains(&Some(space))
+/// A place without instances is rather a mistake than a reason to replace a file by one with less.
+fn check_places(
+    settings: &PrintSettings,
+    services: &BTreeMap<String, LabelSet>,
+) -> Result<(), PrintError> {
+    let organizations = &settings.filter.organizations;
+    let organizations = organizations
+        .iter()
+        .map(|name| ("organization", "org", name));
+    let spaces = settings.spaces.iter().map(|name| ("space", "space", name));
+    for (kind, label, name) in organizations.chain(spaces) {
+        if !services.values().any(|labels| is_in(label, labels, name)) {
+            let name = name.clone();
+            return Err(PrintError::Nowhere { kind, name });
+        }
+    }
+    if !settings.filter.organizations.is_empty() {
+        return Ok(());
+    }
+    for name in &settings.spaces {
+        let of_space = services.values().filter(|it| is_in("space", it, name));
+        let organizations: BTreeSet<_> = of_space.map(organization).collect();
+        if organizations.len() > 1 {
+            return Err(PrintError::Ambiguous {
+                name: name.clone(),
+                organizations: organizations.into_iter().map(str::to_owned).collect(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a service with `labels` is in the `org` or `space` of this guid or name.
+fn is_in(kind: &str, labels: &LabelSet, place: &str) -> bool {
+    ["guid", "name"]
+        .map(|name| labels.get(&format!("{kind}_{name}")))
+        .contains(&Some(place))
+}
+
+/// The name of a service's organization, else its guid.
+fn organization(labels: &LabelSet) -> &str {
+    let name = labels.get("org_name").filter(|name| !name.is_empty());
+    name.or(labels.get("org_guid")).unwrap_or_default()
 }
 
 fn entry((service, labels): (&String, &LabelSet)) -> Value {

@@ -229,6 +229,26 @@ async fn what_is_wrong_is_told() {
     };
     f(&["--org=nobody"], &client, "nobody");
     f(
+        &["--org=org-a", "--org=nobody"],
+        &client,
+        "no service instance is in the organization nobody",
+    );
+    f(
+        &["--space=dev", "--space=nowhere"],
+        &client,
+        "no service instance is in the space nowhere",
+    );
+    f(
+        &["--org=org-b", "--space=dev"],
+        &client,
+        "no service instance is in the space dev",
+    );
+    f(
+        &["--space=live"],
+        &client,
+        "there is a space live in each of the organizations org-a, org-b",
+    );
+    f(
         &[],
         &[],
         "--token-file, CF_TOKEN, CF_CLIENT_ID or CF_USERNAME is missing",
