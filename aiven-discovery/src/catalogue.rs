@@ -20,8 +20,8 @@ pub use services_file::ServicesFile;
 
 /// Tells which services are to be discovered.
 ///
-/// It is asked at each reading of the service list, unless it has a pace of its own. After an error the last listing stays in force, so that an
-/// implementation need not keep it.
+/// It is asked at each reading of the service list, unless it has a pace of its own. After an error the last listing
+/// stays in force, so that an implementation need not keep it.
 #[async_trait]
 pub trait Catalogue: Send + Sync {
     /// The services as they are now.
@@ -34,6 +34,12 @@ pub trait Catalogue: Send + Sync {
     /// Aiven at once. `None` for one that costs nothing and is asked at each reading of the service list.
     fn refresh_interval(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether `service`, once listed with `labels`, could still be missing for want of rights rather than since it is
+    /// gone. While Aiven has such a service, a listing that is suddenly empty isn't believed.
+    fn could_hide(&self, _service: &str, _labels: &LabelSet) -> bool {
+        false
     }
 }
 
@@ -117,11 +123,16 @@ pub enum CatalogueError {
         /// Their names.
         names: String,
     },
-    /// Cloud Foundry lists no service instance any more, although one of before exists.
-    #[error("cloud foundry lists no service instances, but {guid} exists")]
+    /// It lists no service any more, although Aiven has some of those that it listed.
+    #[error(
+        "the service catalogue lists nothing any more, but aiven has {count} of the services that it listed, such as \
+         {service}"
+    )]
     SuddenlyEmpty {
-        /// That one.
-        guid: String,
+        /// How many.
+        count: usize,
+        /// One of them.
+        service: String,
     },
     /// A catalogue elsewhere failed.
     #[error("the service catalogue failed")]

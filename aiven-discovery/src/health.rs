@@ -28,8 +28,8 @@ impl Health {
         self.error.replace(with_causes(error)).is_none()
     }
 
-    /// A call failed; whether the API worked before, or what now needs an operator might have passed by itself before: a
-    /// token that expires in an outage.
+    /// A call failed; whether the API worked before, or what now needs an operator might have passed by itself before:
+    /// a token that expires in an outage.
     pub(crate) fn call_failed(&mut self, error: &ApiError) -> bool {
         let lasting = self.lasting || !error.is_transient();
         let worse = lasting && !std::mem::replace(&mut self.lasting, lasting);

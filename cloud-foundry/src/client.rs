@@ -34,8 +34,8 @@ pub struct CloudFoundryOptions {
 }
 
 impl CloudFoundryOptions {
-    /// Options with their defaults: 30 s for a request, 10 s for a login, 64 MiB for an answer, 256 MiB for a list, this
-    /// crate's name and version as `User-Agent`.
+    /// Options with their defaults: 30 s for a request, 10 s for a login, 64 MiB for an answer, 256 MiB for a list,
+    /// this crate's name and version as `User-Agent`.
     #[must_use]
     pub fn new(api: Url) -> Self {
         let user_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

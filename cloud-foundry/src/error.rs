@@ -149,8 +149,8 @@ impl AnswerError {
         }
     }
 
-    /// Whether UAA may have checked the password that it was sent: it counts those that are wrong even if nobody hears of
-    /// it. It checks none of those that exceed its rate limit.
+    /// Whether UAA may have checked the password that it was sent: it counts those that are wrong even if nobody hears
+    /// of it. It checks none of those that exceed its rate limit.
     pub(crate) const fn may_be_counted(&self) -> bool {
         match self {
             Self::RateLimited { .. } | Self::NotConnected { .. } => false,

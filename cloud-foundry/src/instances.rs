@@ -6,7 +6,6 @@ use serde::Deserialize;
 
 use crate::error::{AnswerError, ListError, Server};
 use crate::list::{Included, Item, List, Named, Query, ToOne};
-use crate::roots::below;
 use crate::session::Session;
 
 /// Which service instances are listed.
@@ -62,7 +61,8 @@ pub struct Space {
 pub struct Organization {
     /// Its guid.
     pub guid: String,
-    /// Its name; `None` where these credentials don't see the organization, as that of an instance shared from elsewhere.
+    /// Its name; `None` where these credentials don't see the organization, as that of an instance shared from
+    /// elsewhere.
     pub name: Option<String>,
 }
 
@@ -170,20 +170,6 @@ impl Session {
         }
         found.instances = instances.into_values().collect();
         Ok(found)
-    }
-
-    /// Whether there is a service instance of this guid that these credentials see.
-    ///
-    /// # Errors
-    /// [`ListError`]
-    pub async fn service_instance_exists(&self, guid: &str) -> Result<bool, ListError> {
-        let roots = self.cloud_foundry().roots().await?;
-        let url = below(&roots.v3, &["service_instances", guid]);
-        match self.get(&url).await {
-            Ok(_) => Ok(true),
-            Err(ListError::Answer(AnswerError::UnexpectedStatus { status: 404, .. })) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// The names of the offerings that were asked for, by guid.

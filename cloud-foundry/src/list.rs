@@ -148,8 +148,8 @@ impl Query {
         self
     }
 
-    /// This query once for each part of `values` that an address has room for. None for no values: without the parameter
-    /// the API would list everything.
+    /// This query once for each part of `values` that an address has room for. None for no values: without the
+    /// parameter the API would list everything.
     pub(crate) fn for_each_of(&self, name: &'static str, values: &[impl AsRef<str>]) -> Vec<Self> {
         values
             .chunks(VALUES)

@@ -11,8 +11,8 @@ use tracing::{info, warn};
 
 use super::{Catalogue, CatalogueError, Listing};
 
-/// The managed service instances of a Cloud Foundry: an instance is the Aiven service `PREFIX-GUID`, and adds the labels
-/// `service_guid`, `service_name`, `space_guid`, `space_name`, `org_guid`, `org_name` and `service_plan_name`.
+/// The managed service instances of a Cloud Foundry: an instance is the Aiven service `PREFIX-GUID`, and adds the
+/// labels `service_guid`, `service_name`, `space_guid`, `space_name`, `org_guid`, `org_name` and `service_plan_name`.
 ///
 /// Instances are listed whatever was last done with them. While one is being created Aiven has its service already, so
 /// that it can be integrated meanwhile; one whose update or deletion failed still has nodes; and where the creation
@@ -30,8 +30,6 @@ pub struct CloudFoundryCatalogue {
 #[derive(Debug, Default)]
 struct Last {
     services: Arc<BTreeMap<String, LabelSet>>,
-    /// The guid of one of its instances.
-    any_guid: Option<String>,
     unknown: Vec<String>,
 }
 
@@ -77,20 +75,6 @@ impl CloudFoundryCatalogue {
         Ok(())
     }
 
-    /// An empty listing after one with instances is believed only if one of those is gone indeed.
-    async fn check_emptiness(&self, found: &ServiceInstances) -> Result<(), CatalogueError> {
-        let before = self.last(|last| last.any_guid.clone());
-        match before {
-            Some(guid)
-                if found.instances.is_empty()
-                    && self.session.service_instance_exists(&guid).await? =>
-            {
-                Err(CatalogueError::SuddenlyEmpty { guid })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Logs what the filter names and nobody knows, when that changes.
     fn report_unknown(last: &mut Last, found: &ServiceInstances) {
         let unknown = [&*found.unknown_offerings, &found.unknown_organizations].concat();
@@ -119,7 +103,6 @@ impl Catalogue for CloudFoundryCatalogue {
     async fn list(&self) -> Result<Listing, CatalogueError> {
         let found = self.session.service_instances(&self.filter).await?;
         self.check_filter(&found)?;
-        self.check_emptiness(&found).await?;
         let services: BTreeMap<_, _> = found
             .instances
             .iter()
@@ -127,7 +110,6 @@ impl Catalogue for CloudFoundryCatalogue {
             .collect();
         Ok(Listing::Services(self.last(|last| {
             Self::report_unknown(last, &found);
-            last.any_guid = found.instances.first().map(|it| it.guid.clone());
             if *last.services != services {
                 last.services = Arc::new(services);
             }
@@ -137,6 +119,19 @@ impl Catalogue for CloudFoundryCatalogue {
 
     fn refresh_interval(&self) -> Option<Duration> {
         Some(self.refresh_interval)
+    }
+
+    /// The API doesn't show instances whose spaces the credentials have no role in, as if there were none. Services of
+    /// another prefix or organization were listed by other settings.
+    fn could_hide(&self, service: &str, labels: &LabelSet) -> bool {
+        let guid = service.strip_prefix(&self.service_prefix);
+        let organizations = &self.filter.organizations;
+        let is_of = |wanted: &String| {
+            let names = ["org_guid", "org_name"].map(|name| labels.get(name));
+            names.contains(&Some(wanted))
+        };
+        guid.is_some_and(|guid| guid.starts_with('-'))
+            && (organizations.is_empty() || organizations.iter().any(is_of))
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use prom_model::label::LabelSet;
 use prom_model::target::{Access, TargetGroup};
 use rest_client::Backoff;
 use tokio::time::Instant;
@@ -51,7 +52,8 @@ pub(crate) struct Known {
     pub(super) ca_health: Health,
     pub(super) dns_health: BTreeMap<String, Health>,
     pub(super) integration: BTreeMap<String, IntegrationTrouble>,
-    /// Services whose integration Aiven has confirmed, and the service list doesn't show yet: until when that is believed.
+    /// Services whose integration Aiven has confirmed, and the service list doesn't show yet: until when that is
+    /// believed.
     believed: BTreeMap<String, Instant>,
 }
 
@@ -68,6 +70,14 @@ pub(super) struct IntegrationTrouble {
 pub(super) struct Lookup {
     pub(super) service: String,
     pub(super) host: Option<String>,
+}
+
+/// Services that a new listing should perhaps have.
+#[derive(Debug, Default)]
+pub(super) struct Hidden {
+    pub(super) services: Vec<String>,
+    pub(super) listed_before: usize,
+    pub(super) listed_now: usize,
 }
 
 impl Known {
@@ -138,6 +148,31 @@ impl Known {
         let mut any = self.services.iter().flatten();
         let service = self.wanted(settings).next().or_else(|| any.next())?;
         Some(service.name.clone())
+    }
+
+    /// Services that the last listing has, `listing` doesn't, and Aiven does, as far as `could_hide` tells so.
+    pub(super) fn hidden(
+        &self,
+        listing: &Listing,
+        could_hide: impl Fn(&str, &LabelSet) -> bool,
+    ) -> Hidden {
+        let (Some(Listing::Services(before)), Listing::Services(now)) = (&self.listing, listing)
+        else {
+            return Hidden::default();
+        };
+        if Arc::ptr_eq(before, now) {
+            return Hidden::default();
+        }
+        let services = self.services.iter().flatten();
+        let running: BTreeSet<_> = services.map(|service| &service.name).collect();
+        let hidden = before.iter().filter(|(name, labels)| {
+            !now.contains_key(*name) && running.contains(name) && could_hide(name, labels)
+        });
+        Hidden {
+            services: hidden.map(|(name, _)| name.clone()).collect(),
+            listed_before: before.len(),
+            listed_now: now.len(),
+        }
     }
 
     /// Takes over a listing; whether it has a service that neither the one before nor the service list has.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
+use prom_model::label::LabelSet;
 use rest_client::Backoff;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
@@ -122,8 +123,40 @@ impl Discoverer {
     async fn listing(&self, limit: Duration) -> Result<Listing, CatalogueError> {
         let listing = timeout(limit, self.catalogue.list()).await;
         let listing = listing.unwrap_or(Err(CatalogueError::TimedOut { limit }));
+        let listing = listing.and_then(|listing| self.doubt(listing));
         self.metrics.count_catalogue_reading(listing.is_ok());
         listing
+    }
+
+    /// Aiven's service list is the witness to a loss: an empty listing is refused while Aiven has one of the services,
+    /// which it drops soon after the last is deleted. Of other great losses there is a warning.
+    fn doubt(&self, listing: Listing) -> Result<Listing, CatalogueError> {
+        let hidden = {
+            let could_hide =
+                |service: &str, labels: &LabelSet| self.catalogue.could_hide(service, labels);
+            self.known().hidden(&listing, could_hide)
+        };
+        let lost = hidden.services.len();
+        let (before, now) = (hidden.listed_before, hidden.listed_now);
+        match hidden.services.into_iter().next() {
+            Some(service) if now == 0 => Err(CatalogueError::SuddenlyEmpty {
+                count: lost,
+                service,
+            }),
+            Some(service) if lost > 1 && lost > before / 2 => {
+                let discovery = self.settings.name.as_str();
+                warn!(
+                    discovery,
+                    before,
+                    now,
+                    lost,
+                    service,
+                    "the service catalogue lists far fewer services, which aiven still has"
+                );
+                Ok(listing)
+            }
+            _ => Ok(listing),
+        }
     }
 
     /// Whether the service list should be read, since the listing has a service that it didn't have.

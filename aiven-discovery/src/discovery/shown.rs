@@ -10,8 +10,8 @@ use super::{DiscoveryStatus, ServiceStatus};
 use crate::api::{NodeState, ServiceState};
 use crate::target_group::NoTargets;
 
-/// What `status` says of the discovery called `name`: of the services that are to be discovered, no other. `source` names
-/// the target group of a service.
+/// What `status` says of the discovery called `name`: of the services that are to be discovered, no other. `source`
+/// names the target group of a service.
 pub(super) fn shown(name: &str, source: impl Fn(&str) -> String, status: DiscoveryStatus) -> Shown {
     let since_epoch = status
         .last_success

@@ -7,7 +7,7 @@ use aiven_discovery::config::{
 };
 use aiven_discovery::discovery::Progress;
 use cloud_foundry::Credentials;
-use fixtures::cloud_foundry::{ApiCall, Fault, Instance, OperationState, UaaCall};
+use fixtures::cloud_foundry::{ApiCall, Fault, Instance, OperationState, Role, UaaCall};
 use fixtures::{Integration, MockAiven, MockCloudFoundry, wait_until};
 use prom_model::secret::Secret;
 use tempfile::tempdir;
@@ -17,6 +17,9 @@ use crate::fakes::Running;
 const BOUND: Duration = Duration::from_secs(20);
 const PRODUCTION: (&str, &str) = ("tenant-a", "production");
 const STAGING: (&str, &str) = ("tenant-b", "staging");
+
+const USER: &str = "exporter@tenant-a.test";
+const PASSWORD: &str = "mock-password-ZXhw";
 
 struct Platform {
     cloud_foundry: MockCloudFoundry,
@@ -32,6 +35,8 @@ impl Platform {
             .instance(logs.clone())
             .instance(Instance::managed("db", "postgres", "small").space(PRODUCTION))
             .space(STAGING)
+            .user(USER, PASSWORD)
+            .role(USER, Role::space_auditor(PRODUCTION))
             .start()
             .await
             .unwrap();
@@ -64,6 +69,20 @@ impl Platform {
             services: ServicesSource::CloudFoundry(Box::new(cloud_foundry)),
             ..AivenSdConfig::new(self.aiven.project())
         }
+    }
+
+    /// The same asked as a user who is auditor of the space of `logs`.
+    fn config_of_user(&self) -> AivenSdConfig {
+        let mut config = self.config();
+        config.refresh_interval = Duration::from_secs(1);
+        let ServicesSource::CloudFoundry(cloud_foundry) = &mut config.services else {
+            unreachable!("it is that");
+        };
+        cloud_foundry.credentials = Some(Credentials::User {
+            username: USER.to_owned(),
+            password: SecretSource::Inline(PASSWORD.into()),
+        });
+        config
     }
 
     fn run(&self) -> Running {
@@ -171,11 +190,6 @@ async fn instances_come_change_and_go() {
         .delete_instance(platform.logs().guid())
         .unwrap();
     labels_become(&running, &["tenant-b/staging/böse \"{}\"/medium-ha-7"]).await;
-    platform
-        .cloud_foundry
-        .delete_instance(search.guid())
-        .unwrap();
-    labels_become(&running, &[]).await;
 
     let agents = platform.cloud_foundry.api().requests();
     assert!(
@@ -249,21 +263,62 @@ async fn whatever_fails_everything_stays() {
 }
 
 #[tokio::test]
-async fn a_listing_suddenly_empty_is_not_believed_while_an_instance_exists() {
+async fn rights_that_are_lost_cost_no_targets() {
     let platform = Platform::start().await;
-    let running = platform.run();
+    let folder = tempdir().unwrap();
     let logs = ["tenant-a/production/logs/medium-ha-7"];
-    labels_become(&running, &logs).await;
-    let api = platform.cloud_foundry.api();
-    api.fail_call(ApiCall::ServiceInstances, Fault::EmptyList);
-    let error = || running.discovery.status().catalogue_error;
-    wait_until(BOUND, || error().is_some()).await.unwrap();
-    let guid = platform.logs().guid().to_owned();
-    let want = format!("cloud foundry lists no service instances, but {guid} exists");
-    assert_eq!(error(), Some(want));
-    assert_eq!(labels(&running), logs);
-    platform.cloud_foundry.delete_instance(&guid).unwrap();
-    labels_become(&running, &[]).await;
+    let service = platform.logs().aiven_service("prod");
+    let want = format!(
+        "the service catalogue lists nothing any more, but aiven has 1 of the services that it listed, such as {service}"
+    );
+    let refused = async |running: &Running| {
+        let error = || running.discovery.status().catalogue_error;
+        let told = wait_until(BOUND, || error().as_ref() == Some(&want)).await;
+        assert!(told.is_ok(), "{:?}", error());
+        assert_eq!(labels(running), logs);
+    };
+    let config = platform.config_of_user();
+    {
+        let running = platform.run_with(&config, Some(folder.path()));
+        labels_become(&running, &logs).await;
+        let state = folder.path().join("aiven-mock.json");
+        wait_until(BOUND, || state.exists()).await.unwrap();
+        platform
+            .cloud_foundry
+            .revoke(USER, &Role::space_auditor(PRODUCTION));
+        refused(&running).await;
+    }
+    let restarted = platform.run_with(&config, Some(folder.path()));
+    restarted.progress_becomes(Progress::Discovered).await;
+    refused(&restarted).await;
+    // What is deleted indeed is soon gone from Aiven too.
+    platform.aiven.remove_service(&service).await.unwrap();
+    labels_become(&restarted, &[]).await;
+    wait_until(BOUND, || {
+        restarted.discovery.status().catalogue_error.is_none()
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn other_organizations_are_taken_for_what_they_are() {
+    let platform = Platform::start().await;
+    let folder = tempdir().unwrap();
+    let mut config = platform.config();
+    {
+        let running = platform.run_with(&config, Some(folder.path()));
+        labels_become(&running, &["tenant-a/production/logs/medium-ha-7"]).await;
+        let state = folder.path().join("aiven-mock.json");
+        wait_until(BOUND, || state.exists()).await.unwrap();
+    }
+    let ServicesSource::CloudFoundry(cloud_foundry) = &mut config.services else {
+        unreachable!("it is that");
+    };
+    cloud_foundry.organizations = vec!["tenant-b".to_owned()];
+    let restarted = platform.run_with(&config, Some(folder.path()));
+    restarted.progress_becomes(Progress::Discovered).await;
+    labels_become(&restarted, &[]).await;
 }
 
 #[tokio::test]
