@@ -45,7 +45,7 @@ pub use error::{AnswerError, ListError, LoginError, Server, TokenError};
 pub use instances::{
     InstanceFilter, LastOperation, Organization, ServiceInstance, ServiceInstances, Space,
 };
-pub use rest_client::{BuildError, RetryPolicy, SecretError, SecretSource, Transient};
+pub use rest_client::{BuildError, RetryPolicy, SecretError, SecretSource, Transient, api_url};
 pub use session::Session;
 
 /// Compiles the example of the README.

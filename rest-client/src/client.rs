@@ -146,14 +146,8 @@ impl Client {
     /// # Errors
     /// [`BuildError`]
     pub fn new(url: &Url, options: ClientOptions) -> Result<Self, BuildError> {
-        if !url.username().is_empty() || url.password().is_some() || !url.has_host() {
-            return Err(BuildError::Url);
-        }
-        let encrypted = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return Err(BuildError::Url),
-        };
+        check_url(url)?;
+        let encrypted = url.scheme() == "https";
         let tls = tls_config(options.extra_ca_pem.as_deref(), encrypted)?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -219,6 +213,25 @@ impl Client {
             true => CallError::NotConnected { source },
             false => CallError::Unreachable { source },
         }
+    }
+}
+
+/// The address of an API that `text` is, as [`Client::new`] takes it.
+///
+/// # Errors
+/// [`BuildError::Url`], which doesn't quote what may hold a password.
+pub fn api_url(text: &str) -> Result<Url, BuildError> {
+    let url = Url::parse(text).map_err(|_| BuildError::Url)?;
+    check_url(&url)?;
+    Ok(url)
+}
+
+fn check_url(url: &Url) -> Result<(), BuildError> {
+    let plain = url.username().is_empty() && url.password().is_none();
+    let complete = matches!(url.scheme(), "http" | "https") && url.has_host();
+    match plain && complete {
+        true => Ok(()),
+        false => Err(BuildError::Url),
     }
 }
 

@@ -35,7 +35,7 @@ mod retry;
 mod secret;
 
 pub use backoff::Backoff;
-pub use client::{Answer, BuildError, CallError, Client, ClientOptions};
+pub use client::{Answer, BuildError, CallError, Client, ClientOptions, api_url};
 pub use message::{presentable, with_causes};
 pub use reqwest::{Method, RequestBuilder, header};
 pub use retry::{RetryPolicy, Transient, longest_wait, retry_after};

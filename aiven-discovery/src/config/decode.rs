@@ -111,14 +111,7 @@ pub(super) fn api_url(text: String) -> Result<Option<Url>, &'static str> {
         return Ok(None);
     }
     let wanted = "not an address for the API, expected http:// or https://, a host, and no user";
-    let url = Url::parse(&text).map_err(|_| wanted)?;
-    let plain = url.username().is_empty() && url.password().is_none();
-    let complete = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if plain && complete {
-        Ok(Some(url))
-    } else {
-        Err(wanted)
-    }
+    rest_client::api_url(&text).map(Some).map_err(|_| wanted)
 }
 
 fn service_types(types: Vec<String>) -> Result<Vec<String>, &'static str> {

@@ -90,14 +90,7 @@ impl Decode for CloudFoundryLogin {
 fn api(text: String) -> Result<Url, &'static str> {
     let wanted =
         "not an address of cloud foundry, expected http:// or https://, a host, and no user";
-    let url = Url::parse(&text).map_err(|_| wanted)?;
-    let plain = url.username().is_empty() && url.password().is_none();
-    let complete = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if plain && complete {
-        Ok(url)
-    } else {
-        Err(wanted)
-    }
+    cloud_foundry::api_url(&text).map_err(|_| wanted)
 }
 
 fn cache_time(time: Duration) -> Result<Duration, &'static str> {
