@@ -54,6 +54,8 @@ pub struct AccessControl {
 #[derive(Debug, Clone)]
 struct ActiveLogin {
     config: CloudFoundryLogin,
+    /// What the configured file held.
+    ca_pem: Option<String>,
     login: Arc<dyn Login>,
 }
 
@@ -113,9 +115,6 @@ impl AccessControl {
     }
 
     fn login(&self, config: &CloudFoundryLogin) -> Result<ActiveLogin, AccessError> {
-        if let Some(active) = self.login.as_ref().filter(|it| it.config == *config) {
-            return Ok(active.clone());
-        }
         let read = |path: &PathBuf| {
             let text = std::fs::read_to_string(path);
             text.map_err(|source| AccessError::CaFile {
@@ -123,9 +122,16 @@ impl AccessControl {
                 source,
             })
         };
+        let ca_pem = config.ca_file.as_ref().map(read).transpose()?;
+        if let Some(active) = &self.login
+            && active.config == *config
+            && active.ca_pem == ca_pem
+        {
+            return Ok(active.clone());
+        }
         let cloud_foundry = CloudFoundry::new(CloudFoundryOptions {
             user_agent: self.user_agent.clone(),
-            extra_ca_pem: config.ca_file.as_ref().map(read).transpose()?,
+            extra_ca_pem: ca_pem.clone(),
             ..CloudFoundryOptions::new(config.api.clone())
         })?;
         let users = CloudFoundryUsers {
@@ -134,6 +140,7 @@ impl AccessControl {
         };
         Ok(ActiveLogin {
             config: config.clone(),
+            ca_pem,
             login: Arc::new(users),
         })
     }
@@ -199,5 +206,41 @@ fn login_error(error: cloud_foundry::LoginError) -> LoginError {
             retry_after: LOCKED,
         },
         error => LoginError::Unavailable(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_goes_on_until_its_certificates_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca_file = folder.path().join("ca.pem");
+        let write = |name: &str| {
+            let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            std::fs::write(&ca_file, certificate.cert.pem()).unwrap();
+        };
+        let auth = Arc::new(Authenticator::new(Users::default()));
+        let mut control = AccessControl::new(auth, &HeaderValue::from_static("test"));
+        let access = Access {
+            cloud_foundry_login: Some(CloudFoundryLogin {
+                api: "https://api.example.org".parse().unwrap(),
+                ca_file: Some(ca_file.clone()),
+                cache_time: Duration::from_secs(60),
+            }),
+            ..Access::default()
+        };
+        let mut applied = || {
+            let prepared = control.prepare(&access).unwrap();
+            let login = Arc::clone(&prepared.login.as_ref().unwrap().login);
+            control.apply(prepared);
+            login
+        };
+        write("before");
+        let before = applied();
+        assert!(Arc::ptr_eq(&before, &applied()));
+        write("after");
+        assert!(!Arc::ptr_eq(&before, &applied()));
     }
 }
