@@ -105,6 +105,9 @@ enum Next {
     WaitOrGo(watch::Receiver<Option<Outcome>>, Duration, Scope),
 }
 
+/// A login for which others wait already.
+type Begun = (Order, watch::Sender<Option<Outcome>>);
+
 /// A login that is to be made.
 struct Order {
     user: String,
@@ -139,7 +142,11 @@ impl Decisions {
         account: UserTag,
         payer: &Payer,
     ) -> Result<Scope, AuthError> {
-        match self.next(credentials, account, payer)? {
+        let (next, order) = self.next(credentials, account, payer)?;
+        if let Some((order, sender)) = order {
+            self.begin(order, sender);
+        }
+        match next {
             Next::Go(scope) => Ok(scope),
             Next::Wait(outcome) => outcome_of(outcome).await.into_scope(None),
             Next::WaitOrGo(outcome, patience, scope) => {
@@ -151,12 +158,13 @@ impl Decisions {
         }
     }
 
+    /// What to do, and the login that has to be begun for it.
     fn next(
-        self: &Arc<Self>,
+        &self,
         credentials: &Credentials,
         account: UserTag,
         payer: &Payer,
-    ) -> Result<Next, AuthError> {
+    ) -> Result<(Next, Option<Begun>), AuthError> {
         let (now, entry) = (Instant::now(), payer.entry);
         let mut state = self.state();
         let state = &mut *state;
@@ -168,7 +176,9 @@ impl Decisions {
                 allowed,
                 payer: payer.clone(),
             };
-            self.begin(state, order)
+            let (sender, receiver) = watch::channel(None);
+            state.under_way.insert(entry, receiver.clone());
+            (receiver, Some((order, sender)))
         };
         let under_way = state.under_way.get(&entry).cloned();
         if let Some(grant) = state.granted.get(&entry) {
@@ -177,7 +187,8 @@ impl Decisions {
             if now < grant.renew_at {
                 let retry_after = grant.renew_at - now;
                 let unavailable = AuthError::Unavailable { retry_after };
-                return usable.map(Next::Go).ok_or(unavailable);
+                let go = |scope| (Next::Go(scope), None);
+                return usable.map(go).ok_or(unavailable);
             }
             let is_known_outage =
                 grant.renewal == Renewal::CameToNothing && now < grant.renew_at + RETRY;
@@ -186,20 +197,22 @@ impl Decisions {
             } else {
                 RENEWAL
             };
-            let outcome = match under_way {
-                Some(outcome) => outcome,
+            let (outcome, order) = match under_way {
+                Some(outcome) => (outcome, None),
                 None => match self.lockout.allow(account, Attempt::Renewed) {
                     Ok(allowed) => begin(state, Attempt::Renewed, allowed),
                     Err(retry_after) => {
                         let unavailable = AuthError::Unavailable { retry_after };
-                        return usable.map(Next::Go).ok_or(unavailable);
+                        let go = |scope| (Next::Go(scope), None);
+                        return usable.map(go).ok_or(unavailable);
                     }
                 },
             };
-            return Ok(match usable {
+            let next = match usable {
                 Some(scope) => Next::WaitOrGo(outcome, patience, scope),
                 None => Next::Wait(outcome),
-            });
+            };
+            return Ok((next, order));
         }
         let attempt = match state.refused.get(&entry) {
             Some(until) if now < *until => return Err(AuthError::Unauthorized),
@@ -210,23 +223,22 @@ impl Decisions {
             }
         };
         if let Some(outcome) = under_way {
-            return Ok(Next::Wait(outcome));
+            return Ok((Next::Wait(outcome), None));
         }
         match (self.lockout.allow(account, attempt), attempt) {
-            (Ok(allowed), _) => Ok(Next::Wait(begin(state, attempt, allowed))),
+            (Ok(allowed), _) => {
+                let (outcome, order) = begin(state, attempt, allowed);
+                Ok((Next::Wait(outcome), order))
+            }
             (Err(_), Attempt::Repeated) => Err(AuthError::Unauthorized),
             (Err(retry_after), _) => Err(AuthError::TooManyFailures { retry_after }),
         }
     }
 
     /// Begins a login, which goes on to its end whoever waits for it.
-    fn begin(
-        self: &Arc<Self>,
-        state: &mut State,
-        order: Order,
-    ) -> watch::Receiver<Option<Outcome>> {
-        let (sender, receiver) = watch::channel(None);
-        state.under_way.insert(order.payer.entry, receiver.clone());
+    ///
+    /// The state may not be locked: a runtime that closes drops the task at once, which then takes itself out of it.
+    fn begin(self: &Arc<Self>, order: Order, sender: watch::Sender<Option<Outcome>>) {
         let under_way = UnderWay {
             decisions: Arc::clone(self),
             entry: order.payer.entry,
@@ -238,7 +250,6 @@ impl Decisions {
             sender.send_replace(Some(outcome));
             drop(under_way);
         });
-        receiver
     }
 
     async fn ask(&self, order: Order) -> Outcome {

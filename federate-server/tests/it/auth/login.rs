@@ -332,3 +332,34 @@ async fn outcomes_are_counted() {
     f("requests_total", "TooManyFailures", 1);
     assert_eq!(counted.sum("requests_total", &["authority=\"Login\""]), 5);
 }
+
+/// Asks when it is dropped.
+struct AsksLast(Arc<Authenticator>);
+
+impl Drop for AsksLast {
+    fn drop(&mut self) {
+        let _ = ask(&self.0, "alice", "right").now_or_never();
+    }
+}
+
+/// A runtime that closes drops what it is told to begin before it says so.
+#[test]
+fn a_runtime_that_closes_is_no_deadlock() {
+    let (auth, _) = asking();
+    let (sender, closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let last = AsksLast(Arc::clone(&auth));
+        runtime.spawn(async move {
+            let _last = last;
+            std::future::pending::<()>().await;
+        });
+        runtime.block_on(tokio::task::yield_now());
+        drop(runtime);
+        sender.send(Arc::strong_count(&auth)).unwrap();
+    });
+    // All that was begun is gone as well.
+    assert_eq!(closed.recv_timeout(MINUTE), Ok(1));
+}
