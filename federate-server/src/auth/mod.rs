@@ -310,10 +310,16 @@ impl Authenticator {
             }
             (None, Some(login)) => {
                 // Names that differ in case only are the same account for UAA, which counts its failures together.
-                let account = self
-                    .keyed
-                    .tag(&[b"account", user.trim().to_lowercase().as_bytes()]);
-                let decided = login.decide(credentials, account, payer).await;
+                let account = user.trim().to_lowercase();
+                let password = credentials.password.expose().as_bytes();
+                let payer = Payer {
+                    user: self.keyed.tag(&[b"account", account.as_bytes()]),
+                    entry: self
+                        .keyed
+                        .digest(&[b"account", account.as_bytes(), password]),
+                    ..payer.clone()
+                };
+                let decided = login.decide(credentials, &payer).await;
                 let principal = |scope| Principal::User {
                     name: user.into(),
                     scope,

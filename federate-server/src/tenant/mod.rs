@@ -126,6 +126,23 @@ impl Scope {
         }))
     }
 
+    /// The scope of `tenant`, which sees something else than before: its requests of before and from now on share
+    /// the places, where the limit is the same.
+    pub(crate) fn succeeding(former: &Self, tenant: Tenant) -> Self {
+        match former {
+            Self::Tenant(former)
+                if former.tenant.limits.concurrency == tenant.limits.concurrency =>
+            {
+                Self::Tenant(Arc::new(TenantScope {
+                    tenant,
+                    view: View::default(),
+                    places: Arc::clone(&former.places),
+                }))
+            }
+            _ => Self::of(tenant),
+        }
+    }
+
     /// Whether the target with `labels` (after relabelling) may be seen.
     #[must_use]
     pub fn sees_target(&self, labels: &LabelSet) -> bool {
@@ -209,5 +226,29 @@ mod tests {
         f(&filter, &[("service_guid", "1")], true);
         f(&filter, &[("service_guid", "2")], false);
         f(&filter, &[], false);
+    }
+
+    #[test]
+    fn who_sees_something_else_has_no_more_places() {
+        let tenant = |places| Tenant {
+            name: "a".into(),
+            targets: TargetFilter::Selectors(Vec::new()),
+            metrics: Vec::new(),
+            limits: TenantLimits {
+                concurrency: NonZeroUsize::new(places),
+                series: None,
+            },
+        };
+        let place = |scope: &Scope| match scope {
+            Scope::Everything => None,
+            Scope::Tenant(scope) => scope.place(),
+        };
+        let former = Scope::of(tenant(1));
+        let taken = place(&former).unwrap();
+        let scope = Scope::succeeding(&former, tenant(1));
+        assert!(scope != former && place(&scope).is_none());
+        assert!(place(&Scope::succeeding(&former, tenant(2))).is_some());
+        drop(taken);
+        assert!(place(&scope).is_some());
     }
 }

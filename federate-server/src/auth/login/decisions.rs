@@ -58,6 +58,8 @@ pub(in crate::auth) struct Decisions {
 #[derive(Debug, Default)]
 struct State {
     granted: Recent<Entry, Grant, GRANTED>,
+    /// What users saw last, whichever password they gave.
+    scopes: Recent<UserTag, Scope, GRANTED>,
     /// Until when a password isn't sent again.
     refused: Recent<Entry, Instant, REMEMBERED_REFUSALS>,
     under_way: HashMap<Entry, watch::Receiver<Option<Outcome>>>,
@@ -132,17 +134,16 @@ impl Decisions {
         Arc::ptr_eq(&self.login, login)
     }
 
-    /// What the user may see. `account` tells users apart as the login does.
+    /// What the user may see. `payer` tells users apart as the login does.
     ///
     /// # Errors
     /// As [`AuthError`] says.
     pub(in crate::auth) async fn decide(
         self: &Arc<Self>,
         credentials: &Credentials,
-        account: UserTag,
         payer: &Payer,
     ) -> Result<Scope, AuthError> {
-        let (next, order) = self.next(credentials, account, payer)?;
+        let (next, order) = self.next(credentials, payer)?;
         if let Some((order, sender)) = order {
             self.begin(order, sender);
         }
@@ -162,15 +163,14 @@ impl Decisions {
     fn next(
         &self,
         credentials: &Credentials,
-        account: UserTag,
         payer: &Payer,
     ) -> Result<(Next, Option<Begun>), AuthError> {
-        let (now, entry) = (Instant::now(), payer.entry);
+        let (now, entry, account) = (Instant::now(), payer.entry, payer.user);
         let mut state = self.state();
         let state = &mut *state;
         let begin = |state: &mut State, attempt, allowed| {
             let order = Order {
-                user: credentials.user.clone(),
+                user: credentials.user.trim().to_owned(),
                 password: credentials.password.clone(),
                 attempt,
                 allowed,
@@ -184,6 +184,8 @@ impl Decisions {
         if let Some(grant) = state.granted.get(&entry) {
             payer.admit_right()?;
             let usable = (now < grant.good_until).then(|| grant.scope.clone());
+            // Used, hence kept as long as the grant.
+            state.scopes.get(&account);
             if now < grant.renew_at {
                 let retry_after = grant.renew_at - now;
                 let unavailable = AuthError::Unavailable { retry_after };
@@ -305,10 +307,14 @@ impl Decisions {
                 let mut state = self.state();
                 state.answered();
                 state.refused.remove(&entry);
-                let former = state.granted.get(&entry).map(|grant| grant.scope.clone());
-                let former =
-                    former.filter(|scope| scope.tenant().is_some_and(|it| is_same(it, &tenant)));
-                let scope = former.unwrap_or_else(|| Scope::of(tenant));
+                let scope = match state.scopes.get(&payer.user) {
+                    Some(former) if former.tenant().is_some_and(|it| is_same(it, &tenant)) => {
+                        former.clone()
+                    }
+                    Some(former) => Scope::succeeding(former, tenant),
+                    None => Scope::of(tenant),
+                };
+                state.scopes.insert(payer.user, scope.clone());
                 let grant = Grant {
                     scope: scope.clone(),
                     renew_at: now + fresh,
@@ -420,7 +426,7 @@ impl From<AuthError> for Outcome {
     }
 }
 
-/// Whether both see the same under the same limits.
+/// Whether both see the same under the same limits. The name is that of one user, who may write it in several ways.
 fn is_same(one: &Tenant, other: &Tenant) -> bool {
     let targets = match (&one.targets, &other.targets) {
         (TargetFilter::Selectors(one), TargetFilter::Selectors(other)) => are_same(one, other),
@@ -433,10 +439,7 @@ fn is_same(one: &Tenant, other: &Tenant) -> bool {
         ) => name == other_name && values == other_values,
         _ => false,
     };
-    targets
-        && one.name == other.name
-        && one.limits == other.limits
-        && are_same(&one.metrics, &other.metrics)
+    targets && one.limits == other.limits && are_same(&one.metrics, &other.metrics)
 }
 
 fn are_same(one: &[Selector], other: &[Selector]) -> bool {

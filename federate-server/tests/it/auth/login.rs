@@ -53,6 +53,26 @@ async fn users_see_what_they_see_there() {
     assert_eq!(outside.asked(), asked);
 }
 
+/// Users' names are the same to UAA however they are written.
+#[tokio::test(start_paused = true)]
+async fn an_account_has_one_scope() {
+    let (auth, outside) = asking();
+    let alice = ask(&auth, "alice", "right").await.unwrap();
+    for name in ["Alice", "ALICE", "aLICE", " alice"] {
+        let got = ask(&auth, name, "right").await.unwrap();
+        assert_eq!(got.scope(), alice.scope(), "{name}");
+    }
+    assert_eq!(outside.asked(), 1);
+    // Another password, and the same grant.
+    outside.put("alice", "changed", &["1", "2"]);
+    let got = ask(&auth, "Alice", "changed").await.unwrap();
+    assert_eq!(got.scope(), alice.scope());
+    outside.put("alice", "again", &["1"]);
+    let less = ask(&auth, "alice", "again").await.unwrap();
+    assert_eq!(services(&less), ["1"]);
+    assert_ne!(less.scope(), alice.scope());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_grant_is_renewed_once_it_is_old() {
     let (auth, outside) = asking();

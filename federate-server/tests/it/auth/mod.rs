@@ -153,13 +153,15 @@ impl Outside {
         self.change(|it| match it.mood {
             Mood::Down => Err(LoginError::Unavailable("connection refused".into())),
             Mood::Locks(retry_after) => Err(LoginError::TooManyAttempts { retry_after }),
-            Mood::Good | Mood::Hangs | Mood::Panics => match it.users.get(user) {
-                Some((right, services)) if right == password => {
-                    let services: Vec<&str> = services.iter().map(String::as_str).collect();
-                    Ok(tenant(user, &services))
+            Mood::Good | Mood::Hangs | Mood::Panics => {
+                match it.users.get(&user.trim().to_lowercase()) {
+                    Some((right, services)) if right == password => {
+                        let services: Vec<&str> = services.iter().map(String::as_str).collect();
+                        Ok(tenant(user, &services))
+                    }
+                    _ => Err(LoginError::Refused),
                 }
-                _ => Err(LoginError::Refused),
-            },
+            }
         })
     }
 }
