@@ -21,6 +21,7 @@
 //! a proxy that isn't counted there, all clients are one address, and one who guesses keeps others from
 //! giving passwords that weren't given there before.
 
+mod bucket;
 mod client;
 mod credentials;
 mod failures;
@@ -48,7 +49,7 @@ use self::credentials::Credentials;
 use self::failures::Failures;
 use self::keyed::Keyed;
 use self::login::{Decisions, Lockout};
-pub use self::login::{FRESH, GOES_ON, Login, LoginError, REFUSED};
+pub use self::login::{FRESH, GOES_ON, GOES_ON_LOCKED, Login, LoginError, REFUSED};
 pub use self::metrics::AuthMetrics;
 use self::metrics::Authority;
 use self::passwords::{Passwords, Payer};

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Duration, Instant};
 
+use super::bucket::{Bucket, Rate};
 use super::client::Client;
 use super::recent::Recent;
 
@@ -58,13 +59,14 @@ impl Throttle {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let address = spent.addresses.get(&client).copied();
         let user = spent.users.get(&(client, user)).copied();
-        let wait =
-            |bucket: Option<Bucket>, rate| bucket.map_or(Duration::ZERO, |it| it.wait(rate, now));
+        let wait = |bucket: Option<Bucket>, rate| {
+            bucket.map_or(Duration::ZERO, |it| it.wait(rate, 1, now))
+        };
         let wait = wait(address, ADDRESS).max(wait(user, USER));
         if !wait.is_zero() {
             return Err(wait);
         }
-        let is_full = |bucket: Option<Bucket>| bucket.is_none_or(|it| it.full_at <= now);
+        let is_full = |bucket: Option<Bucket>| bucket.is_none_or(|it| it.is_full(now));
         Ok(if is_full(address) && is_full(user) {
             Standing::Clean
         } else {
@@ -91,42 +93,11 @@ impl Throttle {
     pub(super) fn failed(&self, client: Client, user: UserTag, checks: u32) {
         let now = Instant::now();
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = || Bucket { full_at: now };
+        let full = || Bucket::full(now);
         let address = spent.addresses.get_or_insert_with(client, full);
         address.take(ADDRESS, checks, now);
         let user = spent.users.get_or_insert_with((client, user), full);
         user.take(USER, checks, now);
-    }
-}
-
-/// How many at once, and how long until there is one more.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    burst: u32,
-    every: Duration,
-}
-
-impl Rate {
-    const fn new(burst: u32, every: Duration) -> Self {
-        Self { burst, every }
-    }
-}
-
-/// A token bucket, told by the time at which it will be full again.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    full_at: Instant,
-}
-
-impl Bucket {
-    fn take(&mut self, rate: Rate, tokens: u32, now: Instant) {
-        self.full_at = self.full_at.max(now) + rate.every * tokens;
-    }
-
-    /// Until there is a token.
-    fn wait(self, rate: Rate, now: Instant) -> Duration {
-        let missing = self.full_at.saturating_duration_since(now);
-        missing.saturating_sub(rate.every * (rate.burst - 1))
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, timeout};
 use tracing::{info, warn};
 
 use super::lockout::{Allowed, Attempt, Lockout};
-use super::{GOES_ON, Login, LoginError, REFUSED};
+use super::{GOES_ON, GOES_ON_LOCKED, Login, LoginError, REFUSED};
 use crate::auth::AuthError;
 use crate::auth::credentials::Credentials;
 use crate::auth::metrics::LoginOutcome;
@@ -62,6 +62,8 @@ struct State {
     scopes: Recent<UserTag, Scope, GRANTED>,
     /// Until when a password isn't sent again.
     refused: Recent<Entry, Instant, REMEMBERED_REFUSALS>,
+    /// Until when a password of which no answer says whether it is right isn't sent again.
+    unanswered: Recent<Entry, Instant, REMEMBERED_REFUSALS>,
     under_way: HashMap<Entry, watch::Receiver<Option<Outcome>>>,
     outage: Outage,
 }
@@ -78,6 +80,8 @@ struct Grant {
     scope: Scope,
     renew_at: Instant,
     good_until: Instant,
+    /// The same while the account is locked.
+    good_while_locked: Instant,
     /// How the last renewal went.
     renewal: Renewal,
 }
@@ -204,9 +208,11 @@ impl Decisions {
                 None => match self.lockout.allow(account, Attempt::Renewed) {
                     Ok(allowed) => begin(state, Attempt::Renewed, allowed),
                     Err(retry_after) => {
-                        let unavailable = AuthError::Unavailable { retry_after };
+                        let usable = usable.filter(|_| now < grant.good_while_locked);
                         let go = |scope| (Next::Go(scope), None);
-                        return usable.map(go).ok_or(unavailable);
+                        return usable
+                            .map(go)
+                            .ok_or(AuthError::TooManyFailures { retry_after });
                     }
                 },
             };
@@ -219,6 +225,7 @@ impl Decisions {
         let attempt = match state.refused.get(&entry) {
             Some(until) if now < *until => return Err(AuthError::Unauthorized),
             Some(_) => Attempt::Repeated,
+            None if state.unanswered.get(&entry).is_some() => Attempt::Unanswered,
             None => {
                 payer.admit()?;
                 Attempt::New(payer.client)
@@ -226,6 +233,12 @@ impl Decisions {
         };
         if let Some(outcome) = under_way {
             return Ok((Next::Wait(outcome), None));
+        }
+        if let (Attempt::Unanswered, Some(until)) = (attempt, state.unanswered.get(&entry))
+            && now < *until
+        {
+            let retry_after = *until - now;
+            return Err(AuthError::Unavailable { retry_after });
         }
         match (self.lockout.allow(account, attempt), attempt) {
             (Ok(allowed), _) => {
@@ -258,6 +271,7 @@ impl Decisions {
         let (queue, standing) = match order.attempt {
             Attempt::Renewed => (&self.renewals, Ok(Standing::Clean)),
             Attempt::Repeated => (&self.logins, Ok(Standing::Failing)),
+            Attempt::Unanswered => (&self.logins, Ok(Standing::Clean)),
             Attempt::New(_) => (&self.logins, order.payer.admit()),
         };
         let standing = match standing {
@@ -307,6 +321,7 @@ impl Decisions {
                 let mut state = self.state();
                 state.answered();
                 state.refused.remove(&entry);
+                state.unanswered.remove(&entry);
                 let scope = match state.scopes.get(&payer.user) {
                     Some(former) if former.tenant().is_some_and(|it| is_same(it, &tenant)) => {
                         former.clone()
@@ -319,6 +334,7 @@ impl Decisions {
                     scope: scope.clone(),
                     renew_at: now + fresh,
                     good_until: now + fresh.max(GOES_ON),
+                    good_while_locked: now + fresh + GOES_ON_LOCKED,
                     renewal: Renewal::Done,
                 };
                 state.granted.insert(entry, grant);
@@ -326,23 +342,36 @@ impl Decisions {
             }
             Err(LoginError::Refused) => {
                 allowed.failed();
-                if let Attempt::New(_) = attempt {
+                if let Attempt::New(_) | Attempt::Unanswered = attempt {
                     payer.failed(1);
                 }
                 let mut state = self.state();
                 state.answered();
                 state.granted.remove(&entry);
+                state.unanswered.remove(&entry);
                 state.refused.insert(entry, now + REFUSED);
                 Outcome::Refused
             }
             Err(LoginError::TooManyAttempts { retry_after }) => {
                 let locked = allowed.locked(retry_after);
                 self.postpone(&entry, locked);
+                if let Some(grant) = self.state().granted.get(&entry) {
+                    grant.good_until = grant.good_until.min(grant.good_while_locked);
+                }
                 Outcome::Locked(locked)
             }
             Err(LoginError::Unavailable(error)) => {
+                // A guess may have been counted where it was answered, so it counts here as well.
+                if let Attempt::New(_) = attempt {
+                    allowed.failed();
+                    payer.failed(1);
+                }
                 self.postpone(&entry, RETRY);
-                self.state().unavailable(&*error);
+                let mut state = self.state();
+                if let Attempt::New(_) | Attempt::Unanswered = attempt {
+                    state.unanswered.insert(entry, Instant::now() + COME_AGAIN);
+                }
+                state.unavailable(&*error);
                 Outcome::Unavailable
             }
         }

@@ -1,12 +1,18 @@
 //! Keeps users' accounts from being locked.
 //!
 //! Cloud Foundry's UAA locks an account for five minutes after five failures in a row within an hour, and again after each
-//! further one. Whoever knows a user's name could do that to him here. So of one user, within an hour and since
-//! a password of his was last right:
-//! - three wrong passwords at most are sent, which leaves two for his own mistakes elsewhere;
-//! - two of them from one address at most, so that somebody at another one can't use them all up;
-//! - one that was refused before is sent again only while fewer than two failures count: a program that has
-//!   a wrong password, and never gives up, leaves one to the user.
+//! further one. Whoever knows a user's name could do that to him here. So of one user, since a password of his was
+//! last right:
+//! - three wrong passwords are sent at once, and one more each half hour. That is four in any hour at most, which leaves
+//!   one to his own mistakes elsewhere. (Fewer at once and more later, such as two and one each 20 minutes,
+//!   would shorten the wait, but leave nothing for the next point.);
+//! - the last that is left isn't for an address that has had two of them within an hour, nor for a password that
+//!   was refused before: neither somebody who guesses at one address nor a program that never gives up makes a user wait who
+//!   comes with another password from elsewhere. They have one more each half hour, too;
+//! - so a right password that isn't known here waits for half an hour at most until it may be sent, and that only
+//!   while others guess from several addresses. So does one that was refused and has become right since;
+//! - an attempt whose outcome isn't known counts as a failure, once for each password: UAA may have counted it. The same
+//!   password may be sent again for nothing, as it is no further guess: its user gets in when UAA is back.
 //!
 //! A password that was right when it was last sent is sent whatever others have tried.
 
@@ -14,16 +20,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Duration, Instant};
 
+use crate::auth::bucket::{Bucket, Rate};
 use crate::auth::client::Client;
 use crate::auth::recent::Recent;
 use crate::auth::throttle::UserTag;
 
-const WITHIN: Duration = Duration::from_secs(60 * 60);
-const FAILURES: usize = 3;
-const FAILURES_OF_ADDRESS: usize = 2;
-const FAILURES_BEFORE_REPEAT: usize = 2;
+/// Failures of one user.
+const FAILURES: Rate = Rate::new(3, Duration::from_secs(30 * 60));
 
-/// What is remembered of a user, whatever happens.
+/// How many there have to be for those who may not take the last one.
+const NOT_THE_LAST: u32 = 2;
+
+/// For how long failures of an address count, and how many it has before it may not take the last one.
+const WITHIN: Duration = Duration::from_secs(60 * 60);
+const FAILURES_OF_ADDRESS: usize = 2;
+
+/// Failures whose address is remembered of a user.
 const MAX_FAILURES: usize = 8;
 
 /// Users that are remembered at least.
@@ -43,12 +55,15 @@ pub(super) enum Attempt {
     New(Client),
     /// It was refused.
     Repeated,
+    /// It was sent, and nobody knows whether it is right.
+    Unanswered,
     /// It was right.
     Renewed,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Attempts {
+    left: Bucket,
     /// When, and from where where that counts.
     failures: Vec<(Instant, Option<Client>)>,
     /// Those whose outcome isn't known.
@@ -76,11 +91,11 @@ impl Lockout {
     ) -> Result<Allowed, Duration> {
         let now = Instant::now();
         let mut users = self.users();
-        let attempts = users.get_or_insert_with(user, Attempts::default);
+        let attempts = users.get_or_insert_with(user, || Attempts::new(now));
         attempts.wait(attempt, now).map_or(Ok(()), Err)?;
         let client = match attempt {
             Attempt::New(client) => Some(client),
-            Attempt::Repeated | Attempt::Renewed => None,
+            Attempt::Repeated | Attempt::Unanswered | Attempt::Renewed => None,
         };
         attempts.under_way.push(client);
         let lockout = Arc::clone(self);
@@ -97,53 +112,62 @@ impl Lockout {
 }
 
 impl Attempts {
+    const fn new(now: Instant) -> Self {
+        Self {
+            left: Bucket::full(now),
+            failures: Vec::new(),
+            under_way: Vec::new(),
+            locked_until: None,
+        }
+    }
+
     /// How long to wait for the attempt, `None` where it may be made now.
     fn wait(&mut self, attempt: Attempt, now: Instant) -> Option<Duration> {
         self.failures.retain(|(at, _)| now < *at + WITHIN);
         if let Some(locked) = self.locked_until.filter(|until| now < *until) {
             return Some(locked - now);
         }
-        match attempt {
-            Attempt::New(client) => self.missing(|_| true, FAILURES, now).max(self.missing(
-                |from| from == Some(client),
-                FAILURES_OF_ADDRESS,
-                now,
-            )),
-            Attempt::Repeated => self.missing(|_| true, FAILURES_BEFORE_REPEAT, now),
-            Attempt::Renewed => None,
+        let needed = match attempt {
+            Attempt::New(client) if self.failures_of(client) < FAILURES_OF_ADDRESS => 1,
+            Attempt::New(_) | Attempt::Repeated => NOT_THE_LAST,
+            Attempt::Unanswered | Attempt::Renewed => return None,
+        };
+        let wait = self.left.wait(FAILURES, needed, now);
+        if !wait.is_zero() {
+            return Some(wait);
         }
+        let mut left = self.left;
+        left.take(
+            FAILURES,
+            u32::try_from(self.under_way.len()).unwrap_or(u32::MAX),
+            now,
+        );
+        // Some of those under way may turn out to be right.
+        (!left.wait(FAILURES, needed, now).is_zero()).then_some(Duration::from_secs(1))
     }
 
-    /// Until fewer than `limit` of those from `whom` count.
-    fn missing(
-        &self,
-        whom: impl Fn(Option<Client>) -> bool,
-        limit: usize,
-        now: Instant,
-    ) -> Option<Duration> {
-        let under_way = self.under_way.iter().filter(|from| whom(**from)).count();
-        let failures = self.failures.iter().filter(|(_, from)| whom(*from));
-        let failures: Vec<Instant> = failures.map(|(at, _)| *at).collect();
-        let surplus = (failures.len() + under_way).checked_sub(limit)?;
-        // Where too many are under way, some of them may turn out to be right.
-        let until = failures.get(surplus).map(|at| *at + WITHIN - now);
-        Some(until.unwrap_or(Duration::from_secs(1)))
+    fn failures_of(&self, client: Client) -> usize {
+        let failures = self.failures.iter().map(|(_, from)| from);
+        let all = failures.chain(&self.under_way);
+        all.filter(|from| **from == Some(client)).count()
     }
 }
 
 impl Allowed {
     /// The password is right: its user's failures are over, as they are for UAA.
     pub(super) fn succeeded(self) {
-        self.change(|attempts, _| {
+        self.change(|attempts, now| {
+            attempts.left = Bucket::full(now);
             attempts.failures.clear();
             attempts.locked_until = None;
         });
     }
 
-    /// It is wrong.
+    /// It is wrong, or may be.
     pub(super) fn failed(self) {
         let client = self.client;
         self.change(|attempts, now| {
+            attempts.left.take(FAILURES, 1, now);
             attempts.failures.push((now, client));
             if attempts.failures.len() > MAX_FAILURES {
                 attempts.failures.remove(0);
@@ -161,8 +185,9 @@ impl Allowed {
 
     fn change(&self, change: impl FnOnce(&mut Attempts, Instant)) {
         let mut users = self.lockout.users();
-        let attempts = users.get_or_insert_with(self.user, Attempts::default);
-        change(attempts, Instant::now());
+        let now = Instant::now();
+        let attempts = users.get_or_insert_with(self.user, || Attempts::new(now));
+        change(attempts, now);
     }
 }
 
@@ -196,30 +221,50 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn three_failures_an_hour_are_the_most() {
+    async fn three_failures_and_one_each_half_hour_are_the_most() {
         let lockout = Arc::new(Lockout::default());
         let allow = |attempt| lockout.allow(USER, attempt);
         let minute = Duration::from_secs(60);
-        let hour = 60 * minute;
         allow(new(1)).unwrap().failed();
         tokio::time::advance(minute).await;
         allow(new(1)).unwrap().failed();
         tokio::time::advance(minute).await;
-        assert_eq!(allow(new(1)).map(drop), Err(hour - 2 * minute));
-        assert_eq!(
-            allow(Attempt::Repeated).map(drop),
-            Err(hour - minute - minute)
-        );
+        // One is left, for others.
+        assert_eq!(allow(new(1)).map(drop), Err(28 * minute));
+        assert_eq!(allow(Attempt::Repeated).map(drop), Err(28 * minute));
         allow(new(2)).unwrap().failed();
-        assert_eq!(allow(new(3)).map(drop), Err(hour - 2 * minute));
+        assert_eq!(allow(new(3)).map(drop), Err(28 * minute));
         allow(Attempt::Renewed).unwrap();
+        allow(Attempt::Unanswered).unwrap();
         lockout.allow([2; 16], new(1)).unwrap();
 
-        tokio::time::advance(hour - 2 * minute).await;
+        tokio::time::advance(28 * minute).await;
+        assert!(allow(new(1)).is_err());
         allow(new(3)).unwrap().failed();
-        assert_eq!(allow(new(4)).map(drop), Err(minute));
+        assert_eq!(allow(new(4)).map(drop), Err(30 * minute));
         allow(Attempt::Renewed).unwrap().succeeded();
         allow(new(4)).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_hour_has_five_failures() {
+        let lockout = Arc::new(Lockout::default());
+        let minute = Duration::from_secs(60);
+        let mut failures = Vec::new();
+        for number in 0..600 {
+            // Each time from another address, in bursts and without end.
+            let attempt = new(u8::try_from(number % 250).unwrap());
+            if let Ok(allowed) = lockout.allow(USER, attempt) {
+                allowed.failed();
+                failures.push(Instant::now());
+            }
+            if number % 3 == 0 {
+                tokio::time::advance(minute).await;
+            }
+        }
+        assert!(failures.len() > 8, "{failures:?}");
+        let hours = failures.windows(5).map(|five| five[4] - five[0]);
+        assert!(hours.min() >= Some(60 * minute), "{failures:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 //!   again, once, however many there are;
 //! - while it is unavailable, users go on with what they were granted for up to [`GOES_ON`]; others are refused with
 //!   [`AuthError::Unavailable`](super::AuthError::Unavailable);
+//! - while their account is locked, they go on for no more than [`GOES_ON_LOCKED`];
 //! - a password it refused isn't sent again for [`REFUSED`], and rarely after that;
 //! - no user's account is locked by what others try here, see [`lockout`].
 
@@ -28,6 +29,10 @@ pub const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// How long it is used at most while the login is unavailable, since it was last granted.
 pub const GOES_ON: Duration = Duration::from_secs(60 * 60);
+
+/// How long it is used at most while the account is locked, since it should have been granted again: as long as UAA locks
+/// an account. Anybody can lock an account, and who is about to lose a role shall gain little by that.
+pub const GOES_ON_LOCKED: Duration = Duration::from_secs(5 * 60);
 
 /// How long a refused password isn't sent again.
 pub const REFUSED: Duration = Duration::from_secs(30);

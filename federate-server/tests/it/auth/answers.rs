@@ -113,6 +113,7 @@ async fn all_who_are_not_let_in_are_told_how_to() {
     assert_eq!(down.status, 503);
     assert_eq!(down.header("retry-after"), "10");
     assert_eq!(down.header("www-authenticate"), CHALLENGE);
+    tokio::time::advance(Duration::from_secs(10)).await;
     outside.set(Mood::Locks(Duration::from_secs(300)));
     let locked = ask(&app, &basic("alice", "right")).await;
     assert_eq!(locked.status, 429);

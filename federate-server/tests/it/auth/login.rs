@@ -260,11 +260,53 @@ async fn no_account_is_locked_by_guesses() {
         let bobs = it.asked.iter().filter(|(name, _)| name != "alice");
         bobs.count()
     });
-    assert_eq!(failures, 3);
-    let got = ask(&auth, "bob", "right").await;
+    assert_eq!(failures, 4);
+    let elsewhere = Some(peer(250));
+    let got = auth.authenticate(elsewhere, &basic("bob", "right")).await;
     assert!(
-        matches!(got, Err(AuthError::TooManyFailures { retry_after }) if retry_after <= 60 * MINUTE)
+        matches!(got, Err(AuthError::TooManyFailures { retry_after }) if retry_after <= 30 * MINUTE)
     );
+}
+
+/// What a program was refused for comes to be right, and is found to be in time.
+#[tokio::test(start_paused = true)]
+async fn a_refused_password_is_sent_again() {
+    let (auth, outside) = asking();
+    for _ in 0..4 {
+        let got = ask(&auth, "alice", "next").await;
+        assert_eq!(got, Err(AuthError::Unauthorized));
+        advance(MINUTE).await;
+    }
+    assert_eq!(outside.asked(), 2);
+    outside.put("alice", "next", &["1"]);
+    advance(30 * MINUTE).await;
+    assert!(ask(&auth, "alice", "next").await.is_ok());
+}
+
+/// Answers that are lost are failures as well, as far as anybody knows.
+#[tokio::test(start_paused = true)]
+async fn guesses_without_an_answer_are_bounded() {
+    let (auth, outside) = asking();
+    outside.set(Mood::Down);
+    // Who knows the password tries it throughout.
+    assert!(is_unavailable(&ask(&auth, "bob", "right").await));
+    let mut guesses = guesses("bob", 60).into_iter().enumerate();
+    for (at, guess) in guesses.by_ref().take(50) {
+        let from = peer(10 + at as u8);
+        assert!(auth.authenticate(Some(from), &guess).await.is_err());
+        assert!(is_unavailable(&ask(&auth, "bob", "right").await));
+        advance(MINUTE / 2).await;
+    }
+    let passwords = || -> Vec<_> {
+        let asked = outside.change(|it| it.asked.clone());
+        let others = asked
+            .into_iter()
+            .filter(|(_, password)| password != "right");
+        others.collect()
+    };
+    assert_eq!(passwords().len(), 2);
+    outside.set(Mood::Good);
+    assert!(ask(&auth, "bob", "right").await.is_ok());
 }
 
 /// Whoever guesses at one address, and a program that doesn't give up, leave the user one.
@@ -312,6 +354,31 @@ async fn a_locked_account_keeps_who_is_in() {
     assert_eq!(outside.asked(), asked + 2);
 }
 
+/// Who locks the own account keeps no role by that.
+#[tokio::test(start_paused = true)]
+async fn a_locked_account_keeps_nobody_in_for_long() {
+    for others in [false, true] {
+        let (auth, outside) = asking();
+        ask(&auth, "alice", "right").await.unwrap();
+        outside.put("alice", "right", &[]);
+        outside.set(Mood::Locks(5 * MINUTE));
+        let begun = Instant::now();
+        while begun.elapsed() < 20 * MINUTE {
+            if others {
+                let wrong = basic("alice", "wrong");
+                assert!(auth.authenticate(Some(peer(2)), &wrong).await.is_err());
+            }
+            let is_in = ask(&auth, "alice", "right").await.is_ok();
+            assert_eq!(is_in, begun.elapsed() < 2 * FRESH, "{:?}", begun.elapsed());
+            sleep(MINUTE / 2).await;
+        }
+        outside.set(Mood::Good);
+        sleep(5 * MINUTE).await;
+        let alice = ask(&auth, "alice", "right").await.unwrap();
+        assert!(services(&alice).is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reload_with_the_same_login_keeps_what_it_decided() {
     let (auth, outside) = asking();
@@ -339,6 +406,7 @@ async fn outcomes_are_counted() {
     ask(&auth, "alice", "wrong").await.unwrap_err();
     outside.set(Mood::Down);
     ask(&auth, "bob", "right").await.unwrap_err();
+    advance(MINUTE).await;
     outside.set(Mood::Locks(MINUTE));
     ask(&auth, "bob", "right").await.unwrap_err();
     let f = |name, label: &str, want| assert_eq!(counted.sum(name, &[label]), want, "{label}");

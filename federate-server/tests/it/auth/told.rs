@@ -99,6 +99,7 @@ async fn an_outage_is_told_when_it_begins_and_ends() {
     outside.set(Mood::Down);
     for _ in 0..3 {
         ask().await.unwrap_err();
+        sleep(Duration::from_secs(10)).await;
     }
     outside.set(Mood::Good);
     ask().await.unwrap();
