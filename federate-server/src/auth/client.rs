@@ -70,6 +70,24 @@ impl Client {
     }
 }
 
+/// All addresses that one owner may have: an IPv4 address, or an IPv6 network of 48 bits, as large sites have them
+/// (RFC 6177).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Site(Client);
+
+impl Client {
+    pub(super) fn site(self) -> Site {
+        Site(match self {
+            Self::Address(IpAddr::V6(address)) => {
+                let [a, b, c, ..] = address.segments();
+                let network = Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
+                Self::Address(IpAddr::V6(network))
+            }
+            other => other,
+        })
+    }
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -116,7 +116,7 @@ impl Passwords {
         if known.open.is_empty() {
             return Ok(self.settle(known.plain, 0, payer));
         }
-        let turn = self.queue.turn(payer.client, standing).await;
+        let turn = self.queue.turn(payer.client.site(), standing).await;
         let turn = turn.map_err(|_| AuthError::Busy)?;
         // Those before may have asked the same, or have spent what there was.
         known = self.look_up(credentials, checks, keyed);

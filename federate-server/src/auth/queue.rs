@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::client::Client;
+use super::client::Site;
 use super::throttle::Standing;
 
 /// How many requests may wait for their password to be checked: about as many as have their turn within the ten seconds
@@ -29,7 +29,7 @@ pub(super) struct Full;
 
 #[derive(Debug, Default)]
 struct State {
-    under_way: HashMap<Client, usize>,
+    under_way: HashMap<Site, usize>,
     total: usize,
     clean: Lines,
     failing: Lines,
@@ -37,12 +37,12 @@ struct State {
 
 /// Those who wait, by address; the address at the front is the next.
 #[derive(Debug, Default)]
-struct Lines(VecDeque<(Client, VecDeque<oneshot::Sender<Turn>>)>);
+struct Lines(VecDeque<(Site, VecDeque<oneshot::Sender<Turn>>)>);
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    client: Client,
+    client: Site,
     queue: Option<Arc<FairQueue>>,
 }
 
@@ -62,7 +62,7 @@ impl FairQueue {
     /// Where too many wait, also when that comes to be so.
     pub(super) async fn turn(
         self: &Arc<Self>,
-        client: Client,
+        client: Site,
         standing: Standing,
     ) -> Result<Turn, Full> {
         let waiting = {
@@ -81,19 +81,19 @@ impl FairQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_free(&self, state: &State, client: Client) -> bool {
+    fn is_free(&self, state: &State, client: Site) -> bool {
         let own = state.under_way.get(&client).copied().unwrap_or_default();
         state.total < self.slots && own < self.per_address
     }
 
-    fn begin(self: &Arc<Self>, state: &mut State, client: Client) -> Turn {
+    fn begin(self: &Arc<Self>, state: &mut State, client: Site) -> Turn {
         state.total += 1;
         *state.under_way.entry(client).or_default() += 1;
         let queue = Some(Arc::clone(self));
         Turn { client, queue }
     }
 
-    fn end(self: &Arc<Self>, client: Client) {
+    fn end(self: &Arc<Self>, client: Site) {
         let mut state = self.lock();
         state.end(client);
         while let Some((client, waiting)) = state.next(|state, client| self.is_free(state, client))
@@ -116,7 +116,7 @@ impl Drop for Turn {
 }
 
 impl State {
-    fn end(&mut self, client: Client) {
+    fn end(&mut self, client: Site) {
         self.total -= 1;
         if let Some(own) = self.under_way.get_mut(&client) {
             *own -= 1;
@@ -129,8 +129,8 @@ impl State {
     /// Who is next of those whose address `is_free` to begin.
     fn next(
         &mut self,
-        is_free: impl Fn(&Self, Client) -> bool,
-    ) -> Option<(Client, oneshot::Sender<Turn>)> {
+        is_free: impl Fn(&Self, Site) -> bool,
+    ) -> Option<(Site, oneshot::Sender<Turn>)> {
         let at = |lines: &Lines| {
             lines
                 .0
@@ -146,7 +146,7 @@ impl State {
 
     fn enqueue(
         &mut self,
-        client: Client,
+        client: Site,
         standing: Standing,
         sender: oneshot::Sender<Turn>,
     ) -> Result<(), Full> {
@@ -190,12 +190,12 @@ impl Lines {
             .unwrap_or_default()
     }
 
-    fn length(&self, client: Client) -> usize {
+    fn length(&self, client: Site) -> usize {
         let line = self.0.iter().find(|(other, _)| *other == client);
         line.map_or(0, |(_, line)| line.len())
     }
 
-    fn add(&mut self, client: Client, sender: oneshot::Sender<Turn>) {
+    fn add(&mut self, client: Site, sender: oneshot::Sender<Turn>) {
         match self.0.iter_mut().find(|(other, _)| *other == client) {
             Some((_, line)) => line.push_back(sender),
             None => self.0.push_back((client, VecDeque::from([sender]))),
@@ -203,7 +203,7 @@ impl Lines {
     }
 
     /// The first of the line at `at`, which goes behind all others.
-    fn take(&mut self, at: usize) -> Option<(Client, oneshot::Sender<Turn>)> {
+    fn take(&mut self, at: usize) -> Option<(Site, oneshot::Sender<Turn>)> {
         let (client, mut line) = self.0.remove(at)?;
         let first = line.pop_front();
         if !line.is_empty() {
@@ -239,12 +239,13 @@ mod tests {
     use futures_util::future::{BoxFuture, poll_immediate};
 
     use super::*;
+    use crate::auth::client::Client;
 
     type Waiting = Pin<Box<dyn Future<Output = Result<Turn, Full>> + Send>>;
 
-    fn client(number: usize) -> Client {
+    fn client(number: usize) -> Site {
         let [.., a, b] = (number as u32).to_be_bytes();
-        Client::of(Ipv4Addr::new(192, 0, a, b).into())
+        Client::of(Ipv4Addr::new(192, 0, a, b).into()).site()
     }
 
     /// Waits in the queue from now on.

@@ -5,13 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, Instant};
 
 use super::bucket::{Bucket, Rate};
-use super::client::Client;
+use super::client::{Client, Site};
 use super::recent::Recent;
 
 /// Wrong passwords that are checked of one address at once, and how long it takes until it has one more.
 ///
 /// At 70 ms of processor time each, an address gets half a second at first and half a percent of a core from then on.
 const ADDRESS: Rate = Rate::new(5, Duration::from_secs(12));
+
+/// The same for an IPv6 network of 48 bits, of which an owner has 65,536 addresses: as for four of them.
+const SITE: Rate = Rate::new(20, Duration::from_secs(3));
 
 /// The same for one user at one address. Less than an address has: guessing at one user leaves something to
 /// the others who come from there, as all do that come through one proxy.
@@ -37,6 +40,7 @@ pub(super) struct Throttle {
 #[derive(Debug, Default)]
 struct Spent {
     addresses: Recent<Client, Bucket, REMEMBERED>,
+    sites: Recent<Site, Bucket, REMEMBERED>,
     users: Recent<(Client, UserTag), Bucket, REMEMBERED>,
 }
 
@@ -58,11 +62,14 @@ impl Throttle {
         let now = Instant::now();
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let address = spent.addresses.get(&client).copied();
+        let site = spent.sites.get(&client.site()).copied();
         let user = spent.users.get(&(client, user)).copied();
         let wait = |bucket: Option<Bucket>, rate| {
             bucket.map_or(Duration::ZERO, |it| it.wait(rate, 1, now))
         };
-        let wait = wait(address, ADDRESS).max(wait(user, USER));
+        let wait = wait(address, ADDRESS)
+            .max(wait(site, SITE))
+            .max(wait(user, USER));
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -96,6 +103,8 @@ impl Throttle {
         let full = || Bucket::full(now);
         let address = spent.addresses.get_or_insert_with(client, full);
         address.take(ADDRESS, checks, now);
+        let site = spent.sites.get_or_insert_with(client.site(), full);
+        site.take(SITE, checks, now);
         let user = spent.users.get_or_insert_with((client, user), full);
         user.take(USER, checks, now);
     }
@@ -156,5 +165,25 @@ mod tests {
         assert_eq!(throttle.admit(client(1), user(8)), Err(3 * wait));
         tokio::time::advance(4 * minute).await;
         assert_eq!(throttle.admit(client(1), user(1)), Ok(Standing::Clean));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_site_has_no_more_for_all_its_networks() {
+        let throttle = Throttle::default();
+        let of = |site: u16, network: u16| {
+            let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, site, network, 0, 0, 0, 1);
+            Client::of(address.into())
+        };
+        let mut checks = 0;
+        for network in 0..1000 {
+            if throttle.admit(of(1, network), user(1)).is_ok() {
+                throttle.failed(of(1, network), user(1), 1);
+                checks += 1;
+            }
+        }
+        assert_eq!(checks, 20);
+        assert_eq!(throttle.admit(of(2, 0), user(1)), Ok(Standing::Clean));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(throttle.admit(of(1, 0), user(2)).is_ok());
     }
 }

@@ -278,7 +278,7 @@ impl Decisions {
             Ok(standing) => standing,
             Err(error) => return error.into(),
         };
-        let turn = timeout(TURN, queue.turn(order.payer.client, standing)).await;
+        let turn = timeout(TURN, queue.turn(order.payer.client.site(), standing)).await;
         let Ok(Ok(_turn)) = turn else {
             self.postpone(&order.payer.entry, RETRY);
             return Outcome::Busy;
