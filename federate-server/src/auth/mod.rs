@@ -35,8 +35,8 @@ mod throttle;
 mod users;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -134,6 +134,16 @@ pub struct Authenticator {
     lockout: Arc<Lockout>,
     failures: Failures,
     metrics: ArcSwap<AuthMetrics>,
+    told: Mutex<Mixture>,
+}
+
+/// What is told of the parts' users beside each other.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Mixture {
+    /// Users of the web configuration who see everything while others don't.
+    operators: Vec<String>,
+    /// Users of both, to whom their account counts.
+    twice: Vec<String>,
 }
 
 /// Who knows users.
@@ -147,6 +157,19 @@ struct Parts {
 }
 
 impl Parts {
+    fn mixture(&self) -> Mixture {
+        let accounts = self.accounts.as_deref();
+        let has_tenants = accounts.is_some_and(Users::has_tenants) || self.login.is_some();
+        let is_account = |name: &&str| accounts.is_some_and(|users| users.find(name).is_some());
+        let (twice, operators): (Vec<&str>, Vec<&str>) =
+            self.web_users.names().partition(is_account);
+        let owned = |names: Vec<&str>| names.into_iter().map(ToOwned::to_owned).collect();
+        Mixture {
+            operators: owned(if has_tenants { operators } else { Vec::new() }),
+            twice: owned(twice),
+        }
+    }
+
     /// Whether a password is to be asked for, whatever was before.
     fn ask(&self) -> bool {
         self.accounts.is_some() || !self.web_users.is_empty() || self.login.is_some()
@@ -167,6 +190,7 @@ impl Authenticator {
             lockout: Arc::default(),
             failures: Failures::default(),
             metrics: ArcSwap::default(),
+            told: Mutex::default(),
         };
         auth.set_web_users(users);
         auth
@@ -240,6 +264,25 @@ impl Authenticator {
         if parts.required && !parts.ask() {
             warn!("no user is left, so nobody is let in until there are users again, or a restart");
         }
+        let mixture = parts.mixture();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == mixture {
+            return;
+        }
+        let Mixture { operators, twice } = &mixture;
+        if !operators.is_empty() && told.operators != *operators {
+            warn!(
+                ?operators,
+                "users of the web configuration, or of BASIC_AUTH_USERNAME, see what belongs to all tenants"
+            );
+        }
+        if !twice.is_empty() && told.twice != *twice {
+            warn!(
+                users = ?twice,
+                "users of the web configuration are users of the configuration, too, whose passwords alone are right"
+            );
+        }
+        *told = mixture;
     }
 
     /// Who sent a request with `headers` over a connection from `peer`.

@@ -86,6 +86,12 @@ impl Users {
         self.accounts.keys().map(|name| &**name)
     }
 
+    /// Whether one of them sees only a part.
+    pub(super) fn has_tenants(&self) -> bool {
+        let mut accounts = self.accounts.values();
+        accounts.any(|account| account.scope.tenant().is_some())
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<(&Arc<str>, &Account)> {
         self.accounts.get_key_value(name)
     }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use federate_server::auth::Authenticator;
+use federate_server::auth::{Authenticator, Users};
 use tokio::time::sleep;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::{Mood, Outside, basic, guesses, peer};
+use super::{Mood, Outside, basic, guesses, peer, scope};
 use crate::support::users;
 
 /// Keeps events as lines.
@@ -129,4 +129,26 @@ async fn nothing_secret_is_shown() {
     for secret in ["hunter", "$2b$"] {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }
+}
+
+#[tokio::test]
+async fn operators_beside_tenants_are_told_once() {
+    let lines = Lines::default();
+    let _told = tracing::subscriber::set_default(lines.clone());
+    let auth = Authenticator::new(users(&[("admin", "x"), ("both", "x")]));
+    assert!(lines.take().is_empty());
+    let accounts = || {
+        let users = Users::builder().plain("both", "y").unwrap();
+        Some(users.scope("both", scope("a", &["1"])).build())
+    };
+    auth.set_accounts(accounts());
+    let told = lines.take();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("operators=[\"admin\"]"), "{told:?}");
+    assert!(told[1].contains("users=[\"both\"]"), "{told:?}");
+    auth.set_accounts(accounts());
+    auth.set_web_users(users(&[("admin", "y"), ("both", "x")]));
+    assert!(lines.take().is_empty());
+    auth.set_web_users(users(&[("both", "x"), ("root", "x")]));
+    assert_eq!(lines.take().len(), 1);
 }
