@@ -31,6 +31,7 @@ mod metrics;
 mod passwords;
 mod queue;
 mod recent;
+mod requester;
 mod throttle;
 mod users;
 
@@ -52,8 +53,9 @@ use self::login::{Decisions, Lockout};
 pub use self::login::{FRESH, GOES_ON, GOES_ON_LOCKED, Login, LoginError, REFUSED};
 pub use self::metrics::AuthMetrics;
 use self::metrics::Authority;
-use self::passwords::{Passwords, Payer};
+use self::passwords::Passwords;
 pub use self::queue::MAX_WAITING;
+use self::requester::Requester;
 use self::throttle::Throttle;
 use self::users::Check;
 pub use self::users::{PasswordError, Users, UsersBuilder};
@@ -307,7 +309,7 @@ impl Authenticator {
             return refused;
         };
         let (user, password) = (&credentials.user, &credentials.password);
-        let payer = Payer {
+        let requester = Requester {
             client: self.client(peer, headers),
             user: self.keyed.tag(&[b"user", user.as_bytes()]),
             entry: self
@@ -316,10 +318,11 @@ impl Authenticator {
             throttle: Arc::clone(&self.throttle),
             metrics,
         };
-        let (authority, outcome) = self.ask(&parts, &credentials, &payer).await;
-        payer.metrics.request(authority, &outcome);
+        let (authority, outcome) = self.ask(&parts, &credentials, &requester).await;
+        requester.metrics.request(authority, &outcome);
         if let Err(error) = outcome {
-            self.failures.failed(payer.client, payer.user, error);
+            self.failures
+                .failed(requester.client, requester.user, error);
         }
         outcome
     }
@@ -335,7 +338,7 @@ impl Authenticator {
         &self,
         parts: &Parts,
         credentials: &Credentials,
-        payer: &Payer,
+        requester: &Requester,
     ) -> (Authority, Result<Principal, AuthError>) {
         let user = credentials.user.as_str();
         let accounts = parts.accounts.as_deref().and_then(|users| users.find(user));
@@ -343,9 +346,9 @@ impl Authenticator {
         let known = known.or_else(|| Some((Authority::WebConfig, parts.web_users.find(user)?)));
         match (known, &parts.login) {
             (Some((authority, (name, account))), _) => {
-                let passed = self
-                    .passwords
-                    .pass(credentials, &account.checks, &self.keyed, payer);
+                let passed =
+                    self.passwords
+                        .pass(credentials, &account.checks, &self.keyed, requester);
                 let principal = Principal::User {
                     name: Arc::clone(name),
                     scope: account.scope.clone(),
@@ -356,14 +359,14 @@ impl Authenticator {
                 // Names that differ in case only are the same account for UAA, which counts its failures together.
                 let account = user.trim().to_lowercase();
                 let password = credentials.password.expose().as_bytes();
-                let payer = Payer {
+                let requester = Requester {
                     user: self.keyed.tag(&[b"account", account.as_bytes()]),
                     entry: self
                         .keyed
                         .digest(&[b"account", account.as_bytes(), password]),
-                    ..payer.clone()
+                    ..requester.clone()
                 };
-                let decided = login.decide(credentials, &payer).await;
+                let decided = login.decide(credentials, &requester).await;
                 let principal = |scope| Principal::User {
                     name: user.into(),
                     scope,
@@ -374,7 +377,7 @@ impl Authenticator {
                 let decoy = parts.decoy(self.keyed.tag(&[b"decoy", user.as_bytes()]));
                 let passed = self
                     .passwords
-                    .pass(credentials, decoy, &self.keyed, payer)
+                    .pass(credentials, decoy, &self.keyed, requester)
                     .await;
                 // A decoy never passes.
                 (Authority::Unknown, passed.and(Err(AuthError::Unauthorized)))

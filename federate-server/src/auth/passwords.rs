@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prom_model::secret::Secret;
 
 use super::AuthError;
-use super::client::Client;
 use super::credentials::Credentials;
 use super::keyed::Keyed;
-use super::metrics::AuthMetrics;
 use super::queue::{FairQueue, Turn};
 use super::recent::Recent;
-use super::throttle::{Entry, Standing, Throttle, UserTag};
+use super::requester::Requester;
 use super::users::Check;
 
 /// Right passwords that are remembered at least: every user of a large platform.
@@ -35,51 +33,6 @@ pub(super) struct Passwords {
 struct Verdicts {
     right: Recent<VerdictKey, (), RIGHT>,
     wrong: Recent<VerdictKey, (), WRONG>,
-}
-
-/// Who asks for a check, and who pays for it.
-#[derive(Debug, Clone)]
-pub(super) struct Payer {
-    pub(super) client: Client,
-    pub(super) user: UserTag,
-    /// Of the password that is asked about.
-    pub(super) entry: Entry,
-    pub(super) throttle: Arc<Throttle>,
-    pub(super) metrics: Arc<AuthMetrics>,
-}
-
-impl Payer {
-    /// Whether a password that nothing is known of may be checked.
-    pub(super) fn admit(&self) -> Result<Standing, AuthError> {
-        let admitted = self.throttle.admit(self.client, self.user);
-        admitted.map_err(|retry_after| AuthError::TooManyFailures { retry_after })
-    }
-
-    /// Whether a password may pass that is remembered as right. Where it isn't familiar, a guess is what it may be.
-    pub(super) fn admit_right(&self) -> Result<(), AuthError> {
-        if !self.throttle.is_familiar(self.client, self.entry) {
-            self.admit()?;
-            self.passed();
-        }
-        Ok(())
-    }
-
-    fn pass_remembered(&self, verdict: bool) -> Result<bool, AuthError> {
-        if verdict {
-            self.admit_right()?;
-        }
-        Ok(verdict)
-    }
-
-    /// The password is right.
-    pub(super) fn passed(&self) {
-        self.throttle.passed(self.client, self.entry);
-    }
-
-    /// It is wrong, and so many checks were needed to tell.
-    pub(super) fn failed(&self, checks: u32) {
-        self.throttle.failed(self.client, self.user, checks);
-    }
 }
 
 /// A check whose outcome isn't known.
@@ -106,26 +59,26 @@ impl Passwords {
         credentials: &Credentials,
         checks: &[Check],
         keyed: &Keyed,
-        payer: &Payer,
+        requester: &Requester,
     ) -> Result<bool, AuthError> {
         let mut known = self.look_up(credentials, checks, keyed);
         if let Some(verdict) = known.verdict() {
-            return payer.pass_remembered(verdict);
+            return requester.pass_remembered(verdict);
         }
-        let standing = payer.admit()?;
+        let record = requester.admit()?;
         if known.open.is_empty() {
-            return Ok(self.settle(known.plain, 0, payer));
+            return Ok(self.settle(known.plain, 0, requester));
         }
-        let turn = self.queue.turn(payer.client.site(), standing).await;
+        let turn = self.queue.turn(requester.client.site(), record).await;
         let turn = turn.map_err(|_| AuthError::Busy)?;
         // Those before may have asked the same, or have spent what there was.
         known = self.look_up(credentials, checks, keyed);
         if let Some(verdict) = known.verdict() {
-            return payer.pass_remembered(verdict);
+            return requester.pass_remembered(verdict);
         }
-        payer.admit()?;
+        requester.admit()?;
         let password = credentials.password.clone();
-        let (passwords, payer) = (Arc::clone(self), payer.clone());
+        let (passwords, requester) = (Arc::clone(self), requester.clone());
         // The task owns the turn, and keeps the verdicts itself: a client that hangs up neither starts a second check
         // beside this one, nor makes its work be lost, nor saves what a wrong password costs it.
         let checked = tokio::task::spawn_blocking(move || {
@@ -136,22 +89,27 @@ impl Passwords {
             verdicts.extend(known.open.into_iter().map(|open| {
                 let verdict = bcrypt::verify(password.expose(), open.hash.expose());
                 let verdict = verdict.unwrap_or(false);
-                payer.metrics.check(verdict);
+                requester.metrics.check(verdict);
                 (open.key, verdict)
             }));
-            passwords.settle(verdicts, checks, &payer)
+            passwords.settle(verdicts, checks, &requester)
         });
         checked.await.map_err(|_| AuthError::Busy)
     }
 
     /// Keeps `verdicts`, for which so many `checks` were made; whether one is right.
-    fn settle(&self, verdicts: Vec<(VerdictKey, bool)>, checks: usize, payer: &Payer) -> bool {
+    fn settle(
+        &self,
+        verdicts: Vec<(VerdictKey, bool)>,
+        checks: usize,
+        requester: &Requester,
+    ) -> bool {
         let right = verdicts.iter().any(|(_, verdict)| *verdict);
         if right {
-            payer.passed();
+            requester.passed();
         } else {
             let checks = u32::try_from(checks).unwrap_or(u32::MAX);
-            payer.failed(checks.max(1));
+            requester.failed(checks.max(1));
         }
         let mut kept = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, verdict) in verdicts {

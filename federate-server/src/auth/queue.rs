@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::client::Site;
-use super::throttle::Standing;
+use super::throttle::Record;
 
 /// How many requests may wait for their password to be checked: about as many as have their turn within the ten seconds
 /// of a scrape.
@@ -60,18 +60,14 @@ impl FairQueue {
     ///
     /// # Errors
     /// Where too many wait, also when that comes to be so.
-    pub(super) async fn turn(
-        self: &Arc<Self>,
-        client: Site,
-        standing: Standing,
-    ) -> Result<Turn, Full> {
+    pub(super) async fn turn(self: &Arc<Self>, client: Site, record: Record) -> Result<Turn, Full> {
         let waiting = {
             let mut state = self.lock();
             if self.is_free(&state, client) {
                 return Ok(self.begin(&mut state, client));
             }
             let (sender, waiting) = oneshot::channel();
-            state.enqueue(client, standing, sender)?;
+            state.enqueue(client, record, sender)?;
             waiting
         };
         waiting.await.map_err(|_| Full)
@@ -147,7 +143,7 @@ impl State {
     fn enqueue(
         &mut self,
         client: Site,
-        standing: Standing,
+        record: Record,
         sender: oneshot::Sender<Turn>,
     ) -> Result<(), Full> {
         if self.waiting() >= MAX_WAITING {
@@ -156,18 +152,18 @@ impl State {
         }
         let (clean, failing) = (self.clean.longest(), self.failing.longest());
         if self.waiting() >= MAX_WAITING {
-            match standing {
-                Standing::Clean if failing > 0 => self.failing.shorten(),
-                Standing::Clean if clean > self.clean.length(client) + 1 => self.clean.shorten(),
-                Standing::Failing if failing > self.failing.length(client) + 1 => {
+            match record {
+                Record::Clean if failing > 0 => self.failing.shorten(),
+                Record::Clean if clean > self.clean.length(client) + 1 => self.clean.shorten(),
+                Record::Failing if failing > self.failing.length(client) + 1 => {
                     self.failing.shorten()
                 }
                 _ => return Err(Full),
             }
         }
-        match standing {
-            Standing::Clean => self.clean.add(client, sender),
-            Standing::Failing => self.failing.add(client, sender),
+        match record {
+            Record::Clean => self.clean.add(client, sender),
+            Record::Failing => self.failing.add(client, sender),
         }
         Ok(())
     }
@@ -249,10 +245,10 @@ mod tests {
     }
 
     /// Waits in the queue from now on.
-    async fn waiting(queue: &Arc<FairQueue>, number: usize, standing: Standing) -> Waiting {
+    async fn waiting(queue: &Arc<FairQueue>, number: usize, record: Record) -> Waiting {
         let queue = Arc::clone(queue);
         let mut waiting: BoxFuture<'static, _> =
-            Box::pin(async move { queue.turn(client(number), standing).await });
+            Box::pin(async move { queue.turn(client(number), record).await });
         assert!(poll_immediate(&mut waiting).await.is_none(), "{number}");
         waiting
     }
@@ -260,16 +256,16 @@ mod tests {
     #[tokio::test]
     async fn addresses_take_turns() {
         let queue = FairQueue::new(1, 1);
-        let first = queue.turn(client(0), Standing::Clean).await.unwrap();
+        let first = queue.turn(client(0), Record::Clean).await.unwrap();
         let mut many = Vec::new();
         for _ in 0..MAX_WAITING {
-            many.push(waiting(&queue, 0, Standing::Clean).await);
+            many.push(waiting(&queue, 0, Record::Clean).await);
         }
-        let one_more = queue.turn(client(0), Standing::Clean).await;
+        let one_more = queue.turn(client(0), Record::Clean).await;
         assert_eq!(one_more.map(drop), Err(Full));
         // There is room for others all the same, and they come next but one at the latest.
-        let other = waiting(&queue, 1, Standing::Clean).await;
-        let third = waiting(&queue, 2, Standing::Clean).await;
+        let other = waiting(&queue, 1, Record::Clean).await;
+        let third = waiting(&queue, 2, Record::Clean).await;
         assert_eq!(many.pop().unwrap().await.map(drop), Err(Full));
         assert_eq!(many.pop().unwrap().await.map(drop), Err(Full));
         drop(first);
@@ -283,24 +279,24 @@ mod tests {
     #[tokio::test]
     async fn the_failing_come_last() {
         let queue = FairQueue::new(1, 1);
-        let first = queue.turn(client(0), Standing::Failing).await.unwrap();
+        let first = queue.turn(client(0), Record::Failing).await.unwrap();
         let mut failing = Vec::new();
         for number in 0..MAX_WAITING {
-            failing.push(waiting(&queue, number, Standing::Failing).await);
+            failing.push(waiting(&queue, number, Record::Failing).await);
         }
-        let other = waiting(&queue, 500, Standing::Clean).await;
-        let full = queue.turn(client(501), Standing::Failing).await;
+        let other = waiting(&queue, 500, Record::Clean).await;
+        let full = queue.turn(client(501), Record::Failing).await;
         assert_eq!(full.map(drop), Err(Full));
         drop(first);
         other.now_or_never().unwrap().unwrap();
         // What was given up takes no place.
         drop(failing);
         for number in 0..MAX_WAITING {
-            let _ = queue.turn(client(number), Standing::Failing).now_or_never();
+            let _ = queue.turn(client(number), Record::Failing).now_or_never();
         }
         assert!(
             queue
-                .turn(client(0), Standing::Clean)
+                .turn(client(0), Record::Clean)
                 .now_or_never()
                 .is_some()
         );
@@ -309,12 +305,12 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_a_part_of_the_slots() {
         let queue = FairQueue::new(3, 2);
-        let one = queue.turn(client(0), Standing::Clean).await.unwrap();
-        let _two = queue.turn(client(0), Standing::Clean).await.unwrap();
-        let three = waiting(&queue, 0, Standing::Clean).await;
-        let other = queue.turn(client(1), Standing::Clean).now_or_never();
+        let one = queue.turn(client(0), Record::Clean).await.unwrap();
+        let _two = queue.turn(client(0), Record::Clean).await.unwrap();
+        let three = waiting(&queue, 0, Record::Clean).await;
+        let other = queue.turn(client(1), Record::Clean).now_or_never();
         let other = other.unwrap().unwrap();
-        let four = waiting(&queue, 1, Standing::Clean).await;
+        let four = waiting(&queue, 1, Record::Clean).await;
         drop(other);
         four.now_or_never().unwrap().unwrap();
         drop(one);

@@ -46,7 +46,7 @@ struct Spent {
 
 /// How an address has behaved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Record {
     /// Without failures that count.
     Clean,
     /// With some.
@@ -58,7 +58,7 @@ impl Throttle {
     ///
     /// # Errors
     /// How long to wait, where not.
-    pub(super) fn admit(&self, client: Client, user: UserTag) -> Result<Standing, Duration> {
+    pub(super) fn admit(&self, client: Client, user: UserTag) -> Result<Record, Duration> {
         let now = Instant::now();
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let address = spent.addresses.get(&client).copied();
@@ -75,9 +75,9 @@ impl Throttle {
         }
         let is_full = |bucket: Option<Bucket>| bucket.is_none_or(|it| it.is_full(now));
         Ok(if is_full(address) && is_full(user) {
-            Standing::Clean
+            Record::Clean
         } else {
-            Standing::Failing
+            Record::Failing
         })
     }
 
@@ -151,20 +151,20 @@ mod tests {
         for count in 0..2 {
             assert_eq!(
                 throttle.admit(client(1), user(2 + count)),
-                Ok(Standing::Failing)
+                Ok(Record::Failing)
             );
             throttle.failed(client(1), user(2 + count), 1);
         }
         let wait = Duration::from_secs(12);
         assert_eq!(throttle.admit(client(1), user(9)), Err(wait));
-        assert_eq!(throttle.admit(client(2), user(1)), Ok(Standing::Clean));
+        assert_eq!(throttle.admit(client(2), user(1)), Ok(Record::Clean));
 
         tokio::time::advance(wait).await;
-        assert_eq!(throttle.admit(client(1), user(9)), Ok(Standing::Failing));
+        assert_eq!(throttle.admit(client(1), user(9)), Ok(Record::Failing));
         throttle.failed(client(1), user(9), 3);
         assert_eq!(throttle.admit(client(1), user(8)), Err(3 * wait));
         tokio::time::advance(4 * minute).await;
-        assert_eq!(throttle.admit(client(1), user(1)), Ok(Standing::Clean));
+        assert_eq!(throttle.admit(client(1), user(1)), Ok(Record::Clean));
     }
 
     #[tokio::test(start_paused = true)]
@@ -182,7 +182,7 @@ mod tests {
             }
         }
         assert_eq!(checks, 20);
-        assert_eq!(throttle.admit(of(2, 0), user(1)), Ok(Standing::Clean));
+        assert_eq!(throttle.admit(of(2, 0), user(1)), Ok(Record::Clean));
         tokio::time::advance(Duration::from_secs(3)).await;
         assert!(throttle.admit(of(1, 0), user(2)).is_ok());
     }

@@ -14,10 +14,10 @@ use super::{GOES_ON, GOES_ON_LOCKED, Login, LoginError, REFUSED};
 use crate::auth::AuthError;
 use crate::auth::credentials::Credentials;
 use crate::auth::metrics::LoginOutcome;
-use crate::auth::passwords::Payer;
 use crate::auth::queue::FairQueue;
 use crate::auth::recent::Recent;
-use crate::auth::throttle::{Entry, Standing, UserTag};
+use crate::auth::requester::Requester;
+use crate::auth::throttle::{Entry, Record, UserTag};
 use crate::selector::Selector;
 use crate::tenant::{Scope, TargetFilter, Tenant};
 
@@ -120,7 +120,7 @@ struct Order {
     password: Secret,
     attempt: Attempt,
     allowed: Allowed,
-    payer: Payer,
+    requester: Requester,
 }
 
 impl Decisions {
@@ -138,16 +138,16 @@ impl Decisions {
         Arc::ptr_eq(&self.login, login)
     }
 
-    /// What the user may see. `payer` tells users apart as the login does.
+    /// What the user may see. `requester` tells users apart as the login does.
     ///
     /// # Errors
     /// As [`AuthError`] says.
     pub(in crate::auth) async fn decide(
         self: &Arc<Self>,
         credentials: &Credentials,
-        payer: &Payer,
+        requester: &Requester,
     ) -> Result<Scope, AuthError> {
-        let (next, order) = self.next(credentials, payer)?;
+        let (next, order) = self.next(credentials, requester)?;
         if let Some((order, sender)) = order {
             self.begin(order, sender);
         }
@@ -167,9 +167,9 @@ impl Decisions {
     fn next(
         &self,
         credentials: &Credentials,
-        payer: &Payer,
+        requester: &Requester,
     ) -> Result<(Next, Option<Begun>), AuthError> {
-        let (now, entry, account) = (Instant::now(), payer.entry, payer.user);
+        let (now, entry, account) = (Instant::now(), requester.entry, requester.user);
         let mut state = self.state();
         let state = &mut *state;
         let begin = |state: &mut State, attempt, allowed| {
@@ -178,7 +178,7 @@ impl Decisions {
                 password: credentials.password.clone(),
                 attempt,
                 allowed,
-                payer: payer.clone(),
+                requester: requester.clone(),
             };
             let (sender, receiver) = watch::channel(None);
             state.under_way.insert(entry, receiver.clone());
@@ -186,7 +186,7 @@ impl Decisions {
         };
         let under_way = state.under_way.get(&entry).cloned();
         if let Some(grant) = state.granted.get(&entry) {
-            payer.admit_right()?;
+            requester.admit_right()?;
             let usable = (now < grant.good_until).then(|| grant.scope.clone());
             // Used, hence kept as long as the grant.
             state.scopes.get(&account);
@@ -227,8 +227,8 @@ impl Decisions {
             Some(_) => Attempt::Repeated,
             None if state.unanswered.get(&entry).is_some() => Attempt::Unanswered,
             None => {
-                payer.admit()?;
-                Attempt::New(payer.client)
+                requester.admit()?;
+                Attempt::New(requester.client)
             }
         };
         if let Some(outcome) = under_way {
@@ -256,7 +256,7 @@ impl Decisions {
     fn begin(self: &Arc<Self>, order: Order, sender: watch::Sender<Option<Outcome>>) {
         let under_way = UnderWay {
             decisions: Arc::clone(self),
-            entry: order.payer.entry,
+            entry: order.requester.entry,
         };
         let decisions = Arc::clone(self);
         tokio::spawn(async move {
@@ -268,22 +268,22 @@ impl Decisions {
     }
 
     async fn ask(&self, order: Order) -> Outcome {
-        let (queue, standing) = match order.attempt {
-            Attempt::Renewed => (&self.renewals, Ok(Standing::Clean)),
-            Attempt::Repeated => (&self.logins, Ok(Standing::Failing)),
-            Attempt::Unanswered => (&self.logins, Ok(Standing::Clean)),
-            Attempt::New(_) => (&self.logins, order.payer.admit()),
+        let (queue, record) = match order.attempt {
+            Attempt::Renewed => (&self.renewals, Ok(Record::Clean)),
+            Attempt::Repeated => (&self.logins, Ok(Record::Failing)),
+            Attempt::Unanswered => (&self.logins, Ok(Record::Clean)),
+            Attempt::New(_) => (&self.logins, order.requester.admit()),
         };
-        let standing = match standing {
-            Ok(standing) => standing,
+        let record = match record {
+            Ok(record) => record,
             Err(error) => return error.into(),
         };
-        let turn = timeout(TURN, queue.turn(order.payer.client.site(), standing)).await;
+        let turn = timeout(TURN, queue.turn(order.requester.client.site(), record)).await;
         let Ok(Ok(_turn)) = turn else {
-            self.postpone(&order.payer.entry, RETRY);
+            self.postpone(&order.requester.entry, RETRY);
             return Outcome::Busy;
         };
-        if let (Attempt::New(_), Err(error)) = (order.attempt, order.payer.admit()) {
+        if let (Attempt::New(_), Err(error)) = (order.attempt, order.requester.admit()) {
             return error.into();
         }
         let login = self.login.login(&order.user, &order.password);
@@ -301,10 +301,10 @@ impl Decisions {
         let Order {
             attempt,
             allowed,
-            payer,
+            requester,
             ..
         } = order;
-        let entry = payer.entry;
+        let entry = requester.entry;
         let now = Instant::now();
         let outcome = match &result {
             Ok(_) => LoginOutcome::Granted,
@@ -312,24 +312,24 @@ impl Decisions {
             Err(LoginError::TooManyAttempts { .. }) => LoginOutcome::TooManyAttempts,
             Err(LoginError::Unavailable(_)) => LoginOutcome::Unavailable,
         };
-        payer.metrics.login(outcome);
+        requester.metrics.login(outcome);
         match result {
             Ok(tenant) => {
                 allowed.succeeded();
-                payer.passed();
+                requester.passed();
                 let fresh = self.login.fresh();
                 let mut state = self.state();
                 state.answered();
                 state.refused.remove(&entry);
                 state.unanswered.remove(&entry);
-                let scope = match state.scopes.get(&payer.user) {
+                let scope = match state.scopes.get(&requester.user) {
                     Some(former) if former.tenant().is_some_and(|it| is_same(it, &tenant)) => {
                         former.clone()
                     }
                     Some(former) => Scope::succeeding(former, tenant),
                     None => Scope::of(tenant),
                 };
-                state.scopes.insert(payer.user, scope.clone());
+                state.scopes.insert(requester.user, scope.clone());
                 let grant = Grant {
                     scope: scope.clone(),
                     renew_at: now + fresh,
@@ -343,7 +343,7 @@ impl Decisions {
             Err(LoginError::Refused) => {
                 allowed.failed();
                 if let Attempt::New(_) | Attempt::Unanswered = attempt {
-                    payer.failed(1);
+                    requester.failed(1);
                 }
                 let mut state = self.state();
                 state.answered();
@@ -364,7 +364,7 @@ impl Decisions {
                 // A guess may have been counted where it was answered, so it counts here as well.
                 if let Attempt::New(_) = attempt {
                     allowed.failed();
-                    payer.failed(1);
+                    requester.failed(1);
                 }
                 self.postpone(&entry, RETRY);
                 let mut state = self.state();
