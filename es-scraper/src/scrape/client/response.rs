@@ -7,16 +7,18 @@ mod head;
 use std::ops::Range;
 
 use self::chunked::Chunked;
-pub(super) use self::head::{Framing, Head, HeadReader, MAX_HEAD, Reuse};
+pub(super) use self::head::{Framing, Head, HeadReader, MAX_FIELDS, MAX_HEAD, Reuse};
 use crate::scrape::error::ScrapeError;
 
-/// What is wrong with a response, in the words of Go.
+/// What is wrong with a response, in the words of Go where Go minds it too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ResponseError {
     #[error("malformed HTTP response")]
     Malformed,
     #[error("net/http: server response headers exceeded {MAX_HEAD} bytes; aborted")]
     HeadTooLarge,
+    #[error("server response headers exceeded {MAX_FIELDS} fields")]
+    TooManyFields,
     #[error("unsupported transfer encoding")]
     TransferEncoding,
     #[error("bad Content-Length")]

@@ -11,6 +11,8 @@ use crate::scrape::client::Encoding;
 
 /// Bytes of a head, interim responses before it included. Go takes ten times as much.
 pub(in crate::scrape::client) const MAX_HEAD: usize = 1 << 20;
+/// Fields of a head. Go counts bytes alone, yet short fields take ten times their bytes here.
+pub(in crate::scrape::client) const MAX_FIELDS: usize = 1000;
 /// Heads of up to this many fields cost no memory.
 const FEW_FIELDS: usize = 32;
 /// What every response begins with.
@@ -108,8 +110,12 @@ fn parse(bytes: &[u8], len: usize) -> Result<Option<Head>, ResponseError> {
     match parse_fields(bytes, len, &mut few) {
         Err(httparse::Error::TooManyHeaders) => {
             let lines = memchr::memchr_iter(b'\n', bytes).count();
-            let mut many = vec![MaybeUninit::<Header<'_>>::uninit(); lines];
-            parse_fields(bytes, len, &mut many).map_err(|_| ResponseError::Malformed)?
+            let fields = lines.min(MAX_FIELDS);
+            let mut many = vec![MaybeUninit::<Header<'_>>::uninit(); fields];
+            parse_fields(bytes, len, &mut many).map_err(|error| match error {
+                httparse::Error::TooManyHeaders => ResponseError::TooManyFields,
+                _ => ResponseError::Malformed,
+            })?
         }
         Err(_) => Err(ResponseError::Malformed),
         Ok(head) => head,
@@ -203,6 +209,8 @@ impl<'b> Fields<'b> {
     ) -> Result<Head, ResponseError> {
         let framing = self.framing(status, minor_version)?;
         let keeps = match minor_version {
+            // What follows is no longer HTTP.
+            _ if status == StatusCode::SWITCHING_PROTOCOLS => false,
             0 => self.keeps_alive && !self.closes,
             _ => !self.closes,
         };

@@ -105,7 +105,7 @@ fn bodies_end_as_their_heads_say() {
         "",
         r#"304 keep """#,
     );
-    f("HTTP/1.1 101 x~A: b", "a", r#"101 keep ""+"#);
+    f("HTTP/1.1 101 x~A: b", "a", r#"101 close ""+"#);
 }
 
 #[test]
@@ -196,7 +196,9 @@ fn heads_are_read_as_go_reads_them() {
         "HTTP/1.1 200 OK~Transfer-Encoding: chunked~Transfer-Encoding: chunked~~",
         "unsupported transfer encoding",
     );
+    let many = "A: b~".repeat(40);
     for bad in [
+        &*format!("HTTP/1.1 200 OK~{many}A~~"),
         "x",
         "~HTTP/1.1 200 OK~~",
         "SSH-2.0-OpenSSH_9.2~~",
@@ -227,12 +229,19 @@ fn many_fields_are_fine_as_long_as_they_are_within_the_limit() {
         let fields = "A: b\r\n".repeat(fields);
         format!("HTTP/1.1 200 OK\r\n{fields}Content-Type: x\r\n\r\n")
     };
-    for fields in [30, 31, 32, 5000] {
+    for fields in [30, 31, 32, MAX_FIELDS - 1] {
         let response = head(fields);
         let read = HeadReader::default().read(response.as_bytes());
         let read = read.unwrap().unwrap();
         assert_eq!((&*read.content_type, read.len), ("x", response.len()));
     }
+    for fields in [MAX_FIELDS, MAX_HEAD / 6 - 10] {
+        let read = HeadReader::default().read(head(fields).as_bytes());
+        assert_eq!(read, Err(ResponseError::TooManyFields), "{fields}");
+    }
+    let folded = head(0).replace(": x", &format!(": x{}", "\r\n ".repeat(2 * MAX_FIELDS)));
+    let read = HeadReader::default().read(folded.as_bytes());
+    assert_eq!(read.unwrap().unwrap().content_type.trim_end(), "x");
     let too_large = Err(ResponseError::HeadTooLarge);
     let response = head(MAX_HEAD / 6);
     assert_eq!(HeadReader::default().read(response.as_bytes()), too_large);
