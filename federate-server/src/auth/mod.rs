@@ -312,7 +312,7 @@ impl Authenticator {
         let requester = Requester {
             client: self.client(peer, headers),
             user: self.keyed.tag(&[b"user", user.as_bytes()]),
-            entry: self
+            credentials: self
                 .keyed
                 .digest(&[user.as_bytes(), password.expose().as_bytes()]),
             throttle: Arc::clone(&self.throttle),
@@ -361,7 +361,7 @@ impl Authenticator {
                 let password = credentials.password.expose().as_bytes();
                 let requester = Requester {
                     user: self.keyed.tag(&[b"account", account.as_bytes()]),
-                    entry: self
+                    credentials: self
                         .keyed
                         .digest(&[b"account", account.as_bytes(), password]),
                     ..requester.clone()

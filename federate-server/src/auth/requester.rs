@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::AuthError;
 use super::client::Client;
 use super::metrics::AuthMetrics;
-use super::throttle::{Entry, Record, Throttle, UserTag};
+use super::throttle::{CredentialsTag, Record, Throttle, UserTag};
 
 /// An address that asks for a user's password to be checked.
 #[derive(Debug, Clone)]
 pub(super) struct Requester {
     pub(super) client: Client,
     pub(super) user: UserTag,
-    /// Of the password that is asked about.
-    pub(super) entry: Entry,
+    /// Which password of the user is asked about.
+    pub(super) credentials: CredentialsTag,
     pub(super) throttle: Arc<Throttle>,
     pub(super) metrics: Arc<AuthMetrics>,
 }
@@ -27,7 +27,7 @@ impl Requester {
 
     /// Whether a password may pass that is remembered as right. Where it isn't familiar, a guess is what it may be.
     pub(super) fn admit_right(&self) -> Result<(), AuthError> {
-        if !self.throttle.is_familiar(self.client, self.entry) {
+        if !self.throttle.is_familiar(self.client, self.credentials) {
             self.admit()?;
             self.passed();
         }
@@ -43,7 +43,7 @@ impl Requester {
 
     /// The password is right.
     pub(super) fn passed(&self) {
-        self.throttle.passed(self.client, self.entry);
+        self.throttle.passed(self.client, self.credentials);
     }
 
     /// It is wrong, and so many checks were needed to tell.

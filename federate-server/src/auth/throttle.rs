@@ -27,14 +27,14 @@ const REMEMBERED: usize = 8192;
 pub(super) type UserTag = [u8; 16];
 
 /// User and password as a keyed hash.
-pub(super) type Entry = [u8; 32];
+pub(super) type CredentialsTag = [u8; 32];
 
 /// Counts wrong passwords that had to be checked, by address and by user at an address.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     spent: Mutex<Spent>,
     /// Passwords that were right at an address.
-    familiar: Mutex<Recent<(Client, Entry), (), REMEMBERED>>,
+    familiar: Mutex<Recent<(Client, CredentialsTag), (), REMEMBERED>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,17 +82,17 @@ impl Throttle {
     }
 
     /// Remembers that a password was right.
-    pub(super) fn passed(&self, client: Client, entry: Entry) {
-        self.familiar().insert((client, entry), ());
+    pub(super) fn passed(&self, client: Client, credentials: CredentialsTag) {
+        self.familiar().insert((client, credentials), ());
     }
 
     /// Whether a password was right at this address before. Elsewhere doesn't count: else guesses at what others
     /// use would cost nothing.
-    pub(super) fn is_familiar(&self, client: Client, entry: Entry) -> bool {
-        self.familiar().get(&(client, entry)).is_some()
+    pub(super) fn is_familiar(&self, client: Client, credentials: CredentialsTag) -> bool {
+        self.familiar().get(&(client, credentials)).is_some()
     }
 
-    fn familiar(&self) -> MutexGuard<'_, Recent<(Client, Entry), (), REMEMBERED>> {
+    fn familiar(&self) -> MutexGuard<'_, Recent<(Client, CredentialsTag), (), REMEMBERED>> {
         self.familiar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,9 +124,9 @@ mod tests {
     fn a_right_password_is_familiar_where_it_was_given() {
         let throttle = Throttle::default();
         throttle.passed(client(1), [1; 32]);
-        let f = |number, entry, want| {
-            let got = throttle.is_familiar(client(number), entry);
-            assert_eq!(got, want, "{number} {entry:?}");
+        let f = |number, credentials, want| {
+            let got = throttle.is_familiar(client(number), credentials);
+            assert_eq!(got, want, "{number} {credentials:?}");
         };
         f(1, [1; 32], true);
         f(2, [1; 32], false);

@@ -17,7 +17,7 @@ use crate::auth::metrics::LoginOutcome;
 use crate::auth::queue::FairQueue;
 use crate::auth::recent::Recent;
 use crate::auth::requester::Requester;
-use crate::auth::throttle::{Entry, Record, UserTag};
+use crate::auth::throttle::{CredentialsTag, Record, UserTag};
 use crate::selector::Selector;
 use crate::tenant::{Scope, TargetFilter, Tenant};
 
@@ -57,14 +57,14 @@ pub(in crate::auth) struct Decisions {
 
 #[derive(Debug, Default)]
 struct State {
-    granted: Recent<Entry, Grant, GRANTED>,
+    granted: Recent<CredentialsTag, Grant, GRANTED>,
     /// What users saw last, whichever password they gave.
     scopes: Recent<UserTag, Scope, GRANTED>,
     /// Until when a password isn't sent again.
-    refused: Recent<Entry, Instant, REMEMBERED_REFUSALS>,
+    refused: Recent<CredentialsTag, Instant, REMEMBERED_REFUSALS>,
     /// Until when a password of which no answer says whether it is right isn't sent again.
-    unanswered: Recent<Entry, Instant, REMEMBERED_REFUSALS>,
-    under_way: HashMap<Entry, watch::Receiver<Option<Outcome>>>,
+    unanswered: Recent<CredentialsTag, Instant, REMEMBERED_REFUSALS>,
+    under_way: HashMap<CredentialsTag, watch::Receiver<Option<Outcome>>>,
     outage: Outage,
 }
 
@@ -169,7 +169,7 @@ impl Decisions {
         credentials: &Credentials,
         requester: &Requester,
     ) -> Result<(Next, Option<Begun>), AuthError> {
-        let (now, entry, account) = (Instant::now(), requester.entry, requester.user);
+        let (now, tag, account) = (Instant::now(), requester.credentials, requester.user);
         let mut state = self.state();
         let state = &mut *state;
         let begin = |state: &mut State, attempt, allowed| {
@@ -181,11 +181,11 @@ impl Decisions {
                 requester: requester.clone(),
             };
             let (sender, receiver) = watch::channel(None);
-            state.under_way.insert(entry, receiver.clone());
+            state.under_way.insert(tag, receiver.clone());
             (receiver, Some((order, sender)))
         };
-        let under_way = state.under_way.get(&entry).cloned();
-        if let Some(grant) = state.granted.get(&entry) {
+        let under_way = state.under_way.get(&tag).cloned();
+        if let Some(grant) = state.granted.get(&tag) {
             requester.admit_right()?;
             let usable = (now < grant.good_until).then(|| grant.scope.clone());
             // Used, hence kept as long as the grant.
@@ -222,10 +222,10 @@ impl Decisions {
             };
             return Ok((next, order));
         }
-        let attempt = match state.refused.get(&entry) {
+        let attempt = match state.refused.get(&tag) {
             Some(until) if now < *until => return Err(AuthError::Unauthorized),
             Some(_) => Attempt::Repeated,
-            None if state.unanswered.get(&entry).is_some() => Attempt::Unanswered,
+            None if state.unanswered.get(&tag).is_some() => Attempt::Unanswered,
             None => {
                 requester.admit()?;
                 Attempt::New(requester.client)
@@ -234,7 +234,7 @@ impl Decisions {
         if let Some(outcome) = under_way {
             return Ok((Next::Wait(outcome), None));
         }
-        if let (Attempt::Unanswered, Some(until)) = (attempt, state.unanswered.get(&entry))
+        if let (Attempt::Unanswered, Some(until)) = (attempt, state.unanswered.get(&tag))
             && now < *until
         {
             let retry_after = *until - now;
@@ -256,7 +256,7 @@ impl Decisions {
     fn begin(self: &Arc<Self>, order: Order, sender: watch::Sender<Option<Outcome>>) {
         let under_way = UnderWay {
             decisions: Arc::clone(self),
-            entry: order.requester.entry,
+            credentials: order.requester.credentials,
         };
         let decisions = Arc::clone(self);
         tokio::spawn(async move {
@@ -280,7 +280,7 @@ impl Decisions {
         };
         let turn = timeout(TURN, queue.turn(order.requester.client.site(), record)).await;
         let Ok(Ok(_turn)) = turn else {
-            self.postpone(&order.requester.entry, RETRY);
+            self.postpone(&order.requester.credentials, RETRY);
             return Outcome::Busy;
         };
         if let (Attempt::New(_), Err(error)) = (order.attempt, order.requester.admit()) {
@@ -304,7 +304,7 @@ impl Decisions {
             requester,
             ..
         } = order;
-        let entry = requester.entry;
+        let tag = requester.credentials;
         let now = Instant::now();
         let outcome = match &result {
             Ok(_) => LoginOutcome::Granted,
@@ -320,8 +320,8 @@ impl Decisions {
                 let fresh = self.login.fresh();
                 let mut state = self.state();
                 state.answered();
-                state.refused.remove(&entry);
-                state.unanswered.remove(&entry);
+                state.refused.remove(&tag);
+                state.unanswered.remove(&tag);
                 let scope = match state.scopes.get(&requester.user) {
                     Some(former) if former.tenant().is_some_and(|it| is_same(it, &tenant)) => {
                         former.clone()
@@ -337,7 +337,7 @@ impl Decisions {
                     good_while_locked: now + fresh + GOES_ON_LOCKED,
                     renewal: Renewal::Done,
                 };
-                state.granted.insert(entry, grant);
+                state.granted.insert(tag, grant);
                 Outcome::Granted(scope)
             }
             Err(LoginError::Refused) => {
@@ -347,15 +347,15 @@ impl Decisions {
                 }
                 let mut state = self.state();
                 state.answered();
-                state.granted.remove(&entry);
-                state.unanswered.remove(&entry);
-                state.refused.insert(entry, now + REFUSED);
+                state.granted.remove(&tag);
+                state.unanswered.remove(&tag);
+                state.refused.insert(tag, now + REFUSED);
                 Outcome::Refused
             }
             Err(LoginError::TooManyAttempts { retry_after }) => {
                 let locked = allowed.locked(retry_after);
-                self.postpone(&entry, locked);
-                if let Some(grant) = self.state().granted.get(&entry) {
+                self.postpone(&tag, locked);
+                if let Some(grant) = self.state().granted.get(&tag) {
                     grant.good_until = grant.good_until.min(grant.good_while_locked);
                 }
                 Outcome::Locked(locked)
@@ -366,10 +366,10 @@ impl Decisions {
                     allowed.failed();
                     requester.failed(1);
                 }
-                self.postpone(&entry, RETRY);
+                self.postpone(&tag, RETRY);
                 let mut state = self.state();
                 if let Attempt::New(_) | Attempt::Unanswered = attempt {
-                    state.unanswered.insert(entry, Instant::now() + COME_AGAIN);
+                    state.unanswered.insert(tag, Instant::now() + COME_AGAIN);
                 }
                 state.unavailable(&*error);
                 Outcome::Unavailable
@@ -378,8 +378,8 @@ impl Decisions {
     }
 
     /// Renews what was granted later: it was tried in vain.
-    fn postpone(&self, entry: &Entry, wait: Duration) {
-        if let Some(grant) = self.state().granted.get(entry) {
+    fn postpone(&self, tag: &CredentialsTag, wait: Duration) {
+        if let Some(grant) = self.state().granted.get(tag) {
             grant.renew_at = Instant::now() + wait;
             grant.renewal = Renewal::CameToNothing;
         }
@@ -411,12 +411,12 @@ impl State {
 #[derive(Debug)]
 struct UnderWay {
     decisions: Arc<Decisions>,
-    entry: Entry,
+    credentials: CredentialsTag,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.decisions.state().under_way.remove(&self.entry);
+        self.decisions.state().under_way.remove(&self.credentials);
     }
 }
 
