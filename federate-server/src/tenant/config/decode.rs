@@ -13,7 +13,7 @@ use super::{
     WrittenSelector,
 };
 use crate::selector::Selector;
-use crate::tenant::TenantLimits;
+use crate::tenant::{LARGEST_SHARE, TenantLimits};
 
 /// Longest name of a tenant, in bytes.
 const MAX_NAME: usize = 200;
@@ -69,7 +69,11 @@ impl TenantsConfig {
         let targets = self.targets(&mut fields)?;
         let metrics: Option<Vec<Node>> = fields.optional("metrics")?;
         let metrics = metrics.unwrap_or_default();
-        let concurrency: Option<usize> = fields.optional("concurrency_limit")?;
+        let concurrency: Option<Positioned<usize>> = fields.optional("concurrency_limit")?;
+        let concurrency = concurrency.map_or(DEFAULT_CONCURRENCY_LIMIT, |limit| {
+            self.warn_of_share(&limit);
+            limit.value
+        });
         let series: Option<usize> = fields.optional("series_limit")?;
         let owner = Owner::Tenant(Arc::clone(&name));
         let users = users(&mut fields, &owner, owners)?;
@@ -84,14 +88,21 @@ impl TenantsConfig {
                 targets,
                 metrics: metrics.iter().map(selector).collect::<Result<_, _>>()?,
                 limits: TenantLimits {
-                    concurrency: NonZeroUsize::new(
-                        concurrency.unwrap_or(DEFAULT_CONCURRENCY_LIMIT),
-                    ),
+                    concurrency: NonZeroUsize::new(concurrency),
                     series: series.and_then(NonZeroUsize::new),
                 },
             },
             users,
         })
+    }
+
+    fn warn_of_share(&mut self, limit: &Positioned<usize>) {
+        if limit.value > LARGEST_SHARE {
+            self.warnings.push(limit.error(format_args!(
+                "concurrency_limit is {}, and no tenant has more than {LARGEST_SHARE} requests answered at one time",
+                limit.value
+            )));
+        }
     }
 
     fn targets(&mut self, fields: &mut Fields) -> Result<Vec<WrittenSelector>, ConfigError> {

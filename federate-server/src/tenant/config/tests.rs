@@ -1,6 +1,7 @@
 use prom_config::yaml;
 
 use super::*;
+use crate::tenant::LARGEST_SHARE;
 
 const HASH: &str = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
 const OTHER: &str = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG";
@@ -251,6 +252,16 @@ fn what_is_likely_not_meant_is_warned_of() {
         "2:3: tenant \"a\" has no basic_auth_users, so nobody can ask as it",
     ];
     assert_eq!(warnings(&take(text).unwrap()), want);
+    let limit = |limit: usize| {
+        let text = format!(
+            "tenants:\n- name: a\n  targets: ['{{o=\"1\"}}']\n  basic_auth_users: {{u: {HASH}}}\n  \
+             concurrency_limit: {limit}"
+        );
+        warnings(&take(&text).unwrap())
+    };
+    assert_eq!(limit(LARGEST_SHARE), [""; 0]);
+    let want = "5:22: concurrency_limit is 49, and no tenant has more than 48 requests answered at one time";
+    assert_eq!(limit(LARGEST_SHARE + 1), [want]);
 }
 
 #[test]
