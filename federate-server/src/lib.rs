@@ -43,6 +43,7 @@ pub mod api;
 pub mod auth;
 pub mod external;
 pub mod federate;
+mod held;
 pub mod http;
 pub mod listener;
 pub mod metrics;

@@ -1,19 +1,15 @@
 //! How many requests of one tenant are answered at one time.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{AppState, plain};
 use crate::auth::Principal;
+use crate::held::HeldBody;
 use crate::tenant::Scope;
 
 /// Refuses a tenant's request where as many as it may have are being answered; one is until the end of its body.
@@ -30,12 +26,7 @@ pub(super) async fn admit(State(state): State<AppState>, request: Request, next:
         return refusal();
     };
     let answer = next.run(request).await;
-    answer.map(|body| {
-        Body::new(Placed {
-            body,
-            _place: place,
-        })
-    })
+    answer.map(|body| Body::new(HeldBody::new(body, place)))
 }
 
 fn refusal() -> Response {
@@ -44,31 +35,4 @@ fn refusal() -> Response {
     let soon = HeaderValue::from_static("1");
     response.headers_mut().insert(RETRY_AFTER, soon);
     response
-}
-
-/// A body and the place that is given back with it.
-#[derive(Debug)]
-struct Placed {
-    body: Body,
-    _place: OwnedSemaphorePermit,
-}
-
-impl HttpBody for Placed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

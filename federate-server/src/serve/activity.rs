@@ -1,13 +1,12 @@
 //! What a connection is doing, so that one that does nothing is ended, and an answer that takes too long as well.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
-use http_body::{Frame, SizeHint};
+use axum::body::Body;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
+
+use crate::held::{HeldBody, Hold};
 
 /// The requests of one connection.
 #[derive(Debug, Clone, Default)]
@@ -59,45 +58,32 @@ impl Drop for OpenRequest {
 }
 
 /// The body of an answer, which breaks off once its time is over.
+pub(super) type TimedBody = HeldBody<TimedRequest>;
+
+/// A request that is to be answered by then.
 #[derive(Debug)]
-pub(super) struct TimedBody {
-    body: Body,
+pub(super) struct TimedRequest {
     deadline: Instant,
     _request: OpenRequest,
 }
 
 impl TimedBody {
-    pub(super) fn new(body: Body, time: Duration, request: OpenRequest) -> Self {
-        Self {
-            body,
+    pub(super) fn timed(body: Body, time: Duration, request: OpenRequest) -> Self {
+        let hold = TimedRequest {
             deadline: Instant::now() + time,
             _request: request,
-        }
+        };
+        Self::new(body, hold)
     }
 }
 
-impl http_body::Body for TimedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // Asked only when there is room for more: a peer that takes nothing is `Paced`'s matter.
+impl Hold for TimedRequest {
+    // A peer that takes nothing is `Paced`'s matter.
+    fn check(&self) -> io::Result<()> {
         if Instant::now() >= self.deadline {
-            let error = io::Error::from(io::ErrorKind::TimedOut);
-            return Poll::Ready(Some(Err(axum::Error::new(error))));
+            return Err(io::ErrorKind::TimedOut.into());
         }
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        Ok(())
     }
 }
 
@@ -144,7 +130,7 @@ mod tests {
         };
         let read = async |count| {
             let request = Activity::default().request();
-            let body = TimedBody::new(Body::from_stream(parts(count)), FIRST, request);
+            let body = TimedBody::timed(Body::from_stream(parts(count)), FIRST, request);
             to_bytes(Body::new(body), usize::MAX).await
         };
         assert_eq!(read(5).await.unwrap().len(), 20);

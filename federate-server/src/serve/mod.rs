@@ -353,7 +353,7 @@ impl Connection {
             let answer = app.clone().call(request);
             async move {
                 let answer = answer.await?;
-                Ok(answer.map(|body| TimedBody::new(body, time, open)))
+                Ok(answer.map(|body| TimedBody::timed(body, time, open)))
             }
         })
     }
