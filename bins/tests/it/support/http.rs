@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::{Client, Method};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
@@ -163,10 +165,26 @@ fn client(trusted: rustls::RootCertStore, from: Option<std::net::Ipv4Addr>) -> C
 
 /// A connection to `address` that takes little at a time, with a request for `target` sent.
 pub(crate) async fn slow_reader(address: &str, target: &str) -> TcpStream {
+    send_slow_reader(address, target, "").await
+}
+
+/// The same as this user.
+pub(crate) async fn slow_reader_as(
+    address: &str,
+    target: &str,
+    user: &str,
+    password: &str,
+) -> TcpStream {
+    let credentials = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    let header = format!("Authorization: Basic {credentials}\r\n");
+    send_slow_reader(address, target, &header).await
+}
+
+async fn send_slow_reader(address: &str, target: &str, header: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }

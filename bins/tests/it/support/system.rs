@@ -33,6 +33,16 @@ impl Scraped for Node {
     }
 }
 
+/// An exposition of `series` series called `large`, of 2 KB each.
+pub(crate) fn large(series: usize) -> String {
+    let (filler, mut text) = ("x".repeat(2000), String::new());
+    for number in 0..series {
+        let labels = format!("number=\"{number}\",filler=\"{filler}\"");
+        writeln!(text, "large{{{labels}}} {number}").unwrap();
+    }
+    text
+}
+
 /// Both, and the folder with the exporter's files.
 pub(crate) struct System {
     pub(crate) exporter: Exporter,
@@ -208,12 +218,7 @@ impl System {
 
     /// Has `node` expose `series` series `large` of 2 KB each, and waits until they are served.
     pub(crate) async fn serves_large(&self, node: &Node, series: usize) {
-        let (filler, mut text) = ("x".repeat(2000), String::new());
-        for number in 0..series {
-            let labels = format!("number=\"{number}\",filler=\"{filler}\"");
-            writeln!(text, "large{{{labels}}} {number}").unwrap();
-        }
-        node.serve(text, "text/plain; version=0.0.4");
+        node.serve(large(series), "text/plain; version=0.0.4");
         let last = format!("large{{number=\"{}\"}}", series - 1);
         eventually("the large exposition", async || {
             (self.federate(&last).await.len() == 1).then_some(())

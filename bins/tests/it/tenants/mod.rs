@@ -8,6 +8,8 @@ mod configuration;
 mod guessing;
 /// Nothing of one tenant is ever sent to another.
 mod isolation;
+/// What the requests of a tenant may take.
+mod limits;
 /// An application on Cloud Foundry.
 mod platform;
 /// A real Prometheus for each tenant.
