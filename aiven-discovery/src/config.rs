@@ -144,14 +144,6 @@ pub enum BuildError {
     /// Neither settings nor options have credentials for Cloud Foundry.
     #[error("there are no credentials for cloud foundry")]
     NoCloudFoundryCredentials,
-    /// The file with additional certificates for Cloud Foundry can't be read.
-    #[error("can't read ca_file {path}")]
-    CaFile {
-        /// The file.
-        path: String,
-        /// What reading it failed on.
-        source: std::io::Error,
-    },
     /// The resolver.
     #[error("the resolver can't be set up")]
     Resolver(#[from] ResolverBuildError),

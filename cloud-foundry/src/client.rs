@@ -1,5 +1,6 @@
 //! The client: how it is set up, and where it sends what.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ pub struct CloudFoundryOptions {
     pub api: Url,
     /// Certificates in PEM that are trusted beside those of the system.
     pub extra_ca_pem: Option<String>,
+    /// A file with more of them, read again for each request so that a change takes effect at once. While it can't be
+    /// read or holds no certificate, what it held before counts.
+    pub extra_ca_file: Option<PathBuf>,
     /// The `User-Agent`: product and version, and whatever helps the platform's operators to find who asks.
     pub user_agent: String,
     /// When a request is given up, the reading of its answer included.
@@ -43,6 +47,7 @@ impl CloudFoundryOptions {
         Self {
             api,
             extra_ca_pem: client.extra_ca_pem,
+            extra_ca_file: client.extra_ca_file,
             user_agent: client.user_agent,
             request_timeout: client.request_timeout,
             login_timeout: Duration::from_secs(10),
@@ -86,6 +91,7 @@ impl CloudFoundry {
         let client_options = ClientOptions {
             user_agent: options.user_agent,
             extra_ca_pem: options.extra_ca_pem,
+            extra_ca_file: options.extra_ca_file,
             request_timeout: options.request_timeout,
             body_size_limit: options.body_size_limit,
         };

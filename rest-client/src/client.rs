@@ -1,16 +1,16 @@
 //! One request and its answer.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, RequestBuilder};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use url::Url;
 
 use crate::retry::retry_after;
+use crate::trust::Trusting;
 
 /// How requests are made.
 #[derive(Debug, Clone)]
@@ -19,6 +19,9 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Certificates in PEM that are trusted beside those of the system.
     pub extra_ca_pem: Option<String>,
+    /// A file with more of them, read again for each request so that a change takes effect at once. While it can't be
+    /// read or holds no certificate, what it held before counts.
+    pub extra_ca_file: Option<PathBuf>,
     /// When a request is given up, the reading of its answer included.
     pub request_timeout: Duration,
     /// Longest answer that is read, in bytes after decompression.
@@ -32,6 +35,7 @@ impl ClientOptions {
         Self {
             user_agent: user_agent.into(),
             extra_ca_pem: None,
+            extra_ca_file: None,
             request_timeout: Duration::from_secs(30),
             body_size_limit: 64 * 1024 * 1024,
         }
@@ -48,6 +52,14 @@ pub enum BuildError {
     /// The additional certificates are not PEM, or none of them can be trusted.
     #[error("the additional ca is not a certificate in PEM")]
     ExtraCa,
+    /// The file with additional certificates can't be read.
+    #[error("can't read {path}")]
+    ExtraCaFile {
+        /// The file.
+        path: String,
+        /// What reading it failed on.
+        source: std::io::Error,
+    },
     /// There is nobody to trust.
     #[error("the system has no trusted certificates and none were given")]
     NoTrustedCertificates,
@@ -133,7 +145,7 @@ impl std::fmt::Debug for Answer {
 /// Makes requests. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    client: reqwest::Client,
+    trusting: Arc<Trusting>,
     request_timeout: Duration,
     body_size_limit: usize,
 }
@@ -141,33 +153,24 @@ pub struct Client {
 impl Client {
     /// A client for requests to `url` and to whatever it refers to; nothing is sent yet.
     ///
-    /// The system's certificates are read for an `https` address alone.
+    /// The system's certificates are read for an `https` address alone. Blocks for as long as reading files does.
     ///
     /// # Errors
     /// [`BuildError`]
     pub fn new(url: &Url, options: ClientOptions) -> Result<Self, BuildError> {
         check_url(url)?;
-        let encrypted = url.scheme() == "https";
-        let tls = tls_config(options.extra_ca_pem.as_deref(), encrypted)?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(options.user_agent)
-            .timeout(options.request_timeout)
-            .connect_timeout(options.request_timeout.min(Duration::from_secs(10)))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(BuildError::Client)?;
+        let (request_timeout, body_size_limit) = (options.request_timeout, options.body_size_limit);
+        let trusting = Trusting::new(options, url.scheme() == "https")?;
         Ok(Self {
-            client,
-            request_timeout: options.request_timeout,
-            body_size_limit: options.body_size_limit,
+            trusting: Arc::new(trusting),
+            request_timeout,
+            body_size_limit,
         })
     }
 
     /// A request, to be completed and handed to [`Client::send`].
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.client.request(method, url)
+        self.trusting.client().request(method, url)
     }
 
     /// Sends `request` and reads its answer. A body of a failure that is too long is left out.
@@ -175,7 +178,11 @@ impl Client {
     /// # Errors
     /// [`CallError`]; not for a status that isn't success.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, CallError> {
-        let mut response = request.send().await.map_err(|error| self.broken(error))?;
+        let (_, request) = request.build_split();
+        let request = request.map_err(|error| self.broken(error))?;
+        self.trusting.renew().await;
+        let response = self.trusting.client().execute(request).await;
+        let mut response = response.map_err(|error| self.broken(error))?;
         let success = response.status().is_success();
         let body = match self.body(&mut response).await {
             Err(_) if !success => Vec::new(),
@@ -233,35 +240,4 @@ fn check_url(url: &Url) -> Result<(), BuildError> {
         true => Ok(()),
         false => Err(BuildError::Url),
     }
-}
-
-/// The system's certificates and the additional ones. Without `encrypted` nobody need be trusted.
-fn tls_config(
-    extra_ca_pem: Option<&str>,
-    encrypted: bool,
-) -> Result<rustls::ClientConfig, BuildError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if encrypted {
-        let system = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(system.certs);
-    }
-    if let Some(pem) = extra_ca_pem {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| BuildError::ExtraCa)?;
-        let (added, _) = roots.add_parsable_certificates(certificates);
-        if added == 0 {
-            return Err(BuildError::ExtraCa);
-        }
-    }
-    if encrypted && roots.is_empty() {
-        return Err(BuildError::NoTrustedCertificates);
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(BuildError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
 }

@@ -33,6 +33,7 @@ mod client;
 mod message;
 mod retry;
 mod secret;
+mod trust;
 
 pub use backoff::Backoff;
 pub use client::{Answer, BuildError, CallError, Client, ClientOptions, api_url};

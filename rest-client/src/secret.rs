@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 /// When reading a file is given up, so that one on a dead network file system pins nothing.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest file of a secret, in bytes.
 const SIZE_LIMIT: u64 = 64 * 1024;
 

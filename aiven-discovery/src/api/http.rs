@@ -99,10 +99,10 @@ impl HttpAivenApi {
             return Err(HttpApiBuildError::Project(project));
         }
         let client_options = ClientOptions {
-            user_agent: options.user_agent,
             extra_ca_pem: options.extra_ca_pem,
             request_timeout: options.request_timeout,
             body_size_limit: options.body_size_limit,
+            ..ClientOptions::new(options.user_agent)
         };
         let client = Client::new(&url, client_options)?;
         url.set_query(None);

@@ -31,7 +31,8 @@ pub struct CloudFoundryConfig {
     pub organizations: Vec<String>,
     /// Time between listings; default 1 minute.
     pub refresh_interval: Duration,
-    /// A file with certificates in PEM that API and UAA may have beside those the system trusts.
+    /// A file with certificates in PEM that API and UAA may have beside those the system trusts; a change takes effect
+    /// at the next request.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -101,7 +102,8 @@ impl CloudFoundryConfig {
         if let Some(user_agent) = &build.user_agent {
             options.user_agent.clone_from(user_agent);
         }
-        options.extra_ca_pem = self.extra_ca_pem(build.extra_ca_pem.as_deref())?;
+        options.extra_ca_pem.clone_from(&build.extra_ca_pem);
+        options.extra_ca_file.clone_from(&self.ca_file);
         let cloud_foundry = CloudFoundry::new(options).map_err(BuildError::CloudFoundry)?;
         let filter = InstanceFilter {
             service_offerings: self.service_offerings.clone(),
@@ -113,19 +115,6 @@ impl CloudFoundryConfig {
             &self.aiven_service_prefix,
             self.refresh_interval,
         ))
-    }
-
-    /// The certificates of the file and `others`.
-    fn extra_ca_pem(&self, others: Option<&str>) -> Result<Option<String>, BuildError> {
-        let Some(path) = &self.ca_file else {
-            return Ok(others.map(str::to_owned));
-        };
-        let read = std::fs::read_to_string(path);
-        let pem = read.map_err(|source| BuildError::CaFile {
-            path: path.display().to_string(),
-            source,
-        })?;
-        Ok(Some(pem + "\n" + others.unwrap_or_default()))
     }
 
     pub(super) fn shown(&self) -> Mapping {

@@ -459,7 +459,13 @@ async fn a_ca_file_must_be_one() {
         ..BuildOptions::default()
     };
     let error = config.build("mock", &options).unwrap_err();
-    assert!(matches!(error, BuildError::CaFile { .. }), "{error}");
+    let BuildError::CloudFoundry(error) = error else {
+        panic!("{error}");
+    };
+    assert!(
+        matches!(error, rest_client::BuildError::ExtraCaFile { .. }),
+        "{error}"
+    );
     std::fs::write(folder.path().join("ca.pem"), "nothing").unwrap();
     let error = config.build("mock", &options).unwrap_err();
     assert!(matches!(error, BuildError::CloudFoundry(_)), "{error}");

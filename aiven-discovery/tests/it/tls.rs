@@ -5,14 +5,19 @@ use std::time::Duration;
 use aiven_discovery::api::{
     AivenApi, ApiError, HttpAivenApi, HttpApiBuildError, HttpApiOptions, RetryPolicy, SecretSource,
 };
+use aiven_discovery::config::{AivenSdConfig, BuildOptions, CloudFoundryConfig, ServicesSource};
+use cloud_foundry::Credentials;
+use fixtures::wait_until;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rest_client::BuildError;
+use rest_client::{BuildError, CallError, Client, ClientOptions, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+use crate::fakes::Running;
 
 /// Serves an empty list of services with a certificate for `name`; the CA's certificate in PEM.
 async fn serve(name: &str) -> (SocketAddr, String) {
@@ -91,4 +96,74 @@ async fn no_other_certificate_is_trusted() {
             HttpApiBuildError::Client(BuildError::NoTrustedCertificates)
         )),
     }
+}
+
+#[tokio::test]
+async fn a_changed_file_of_additional_cas_counts_at_once() {
+    let (address, ca) = serve("127.0.0.1").await;
+    let (_, other_ca) = serve("127.0.0.1").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, &other_ca).unwrap();
+    let url: url::Url = format!("https://{address}").parse().unwrap();
+    let options = ClientOptions {
+        extra_ca_file: Some(path.clone()),
+        ..ClientOptions::new("test")
+    };
+    let client = Client::new(&url, options).unwrap();
+    let status = async || {
+        let answer = client.send(client.request(Method::GET, url.clone())).await;
+        answer.map(|answer| answer.status)
+    };
+    let is_distrusted =
+        |status: Result<u16, CallError>| matches!(status, Err(CallError::NotConnected { .. }));
+    assert!(is_distrusted(status().await));
+    std::fs::write(&path, &ca).unwrap();
+    assert_eq!(status().await.unwrap(), 200);
+    for no_ca in ["", "nothing"] {
+        std::fs::write(&path, no_ca).unwrap();
+        assert_eq!(status().await.unwrap(), 200, "{no_ca:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(status().await.unwrap(), 200);
+    std::fs::write(&path, other_ca).unwrap();
+    assert!(is_distrusted(status().await));
+}
+
+#[tokio::test]
+async fn a_changed_ca_file_of_cloud_foundry_counts_at_once() {
+    let (address, ca) = serve("127.0.0.1").await;
+    let (_, other_ca) = serve("127.0.0.1").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, other_ca).unwrap();
+    let credentials = Credentials::Token(SecretSource::Inline("t".into()));
+    let api = format!("https://{address}").parse().unwrap();
+    let cloud_foundry = CloudFoundryConfig {
+        refresh_interval: Duration::from_millis(50),
+        ca_file: Some(path.clone()),
+        ..CloudFoundryConfig::new(api, credentials, "prod")
+    };
+    let config = AivenSdConfig {
+        api_url: Some("http://127.0.0.1:1".parse().unwrap()),
+        integrate: false,
+        services: ServicesSource::CloudFoundry(Box::new(cloud_foundry)),
+        ..AivenSdConfig::new("paas")
+    };
+    let options = BuildOptions {
+        api_token: Some("t".into()),
+        ..BuildOptions::default()
+    };
+    let running = Running::start(config.build("test", &options).unwrap());
+    let error_names = async |what: &str| {
+        let named = || {
+            let error = running.discovery.status().catalogue_error;
+            error.is_some_and(|error| error.contains(what))
+        };
+        wait_until(Duration::from_secs(20), named).await.unwrap();
+    };
+    error_names("unreachable").await;
+    std::fs::write(&path, ca).unwrap();
+    // It is no Cloud Foundry that answers.
+    error_names("makes no sense").await;
 }

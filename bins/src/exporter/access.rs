@@ -1,6 +1,5 @@
 //! Who may ask and what each sees, as configurations want it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,14 +31,6 @@ pub enum AccessError {
     /// The client of Cloud Foundry.
     #[error("cloud_foundry_login")]
     Login(#[from] BuildError),
-    /// The certificates of Cloud Foundry.
-    #[error("cloud_foundry_login: can't read {path}", path = path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
 }
 
 /// Tells an [`Authenticator`] what configurations say.
@@ -54,8 +45,6 @@ pub struct AccessControl {
 #[derive(Debug, Clone)]
 struct ActiveLogin {
     config: CloudFoundryLogin,
-    /// What the configured file held.
-    ca_pem: Option<String>,
     login: Arc<dyn Login>,
 }
 
@@ -115,23 +104,14 @@ impl AccessControl {
     }
 
     fn login(&self, config: &CloudFoundryLogin) -> Result<ActiveLogin, AccessError> {
-        let read = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path);
-            text.map_err(|source| AccessError::CaFile {
-                path: path.clone(),
-                source,
-            })
-        };
-        let ca_pem = config.ca_file.as_ref().map(read).transpose()?;
         if let Some(active) = &self.login
             && active.config == *config
-            && active.ca_pem == ca_pem
         {
             return Ok(active.clone());
         }
         let cloud_foundry = CloudFoundry::new(CloudFoundryOptions {
             user_agent: self.user_agent.clone(),
-            extra_ca_pem: ca_pem.clone(),
+            extra_ca_file: config.ca_file.clone(),
             ..CloudFoundryOptions::new(config.api.clone())
         })?;
         let users = CloudFoundryUsers {
@@ -140,7 +120,6 @@ impl AccessControl {
         };
         Ok(ActiveLogin {
             config: config.clone(),
-            ca_pem,
             login: Arc::new(users),
         })
     }
@@ -214,33 +193,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_goes_on_until_its_certificates_change() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca_file = folder.path().join("ca.pem");
-        let write = |name: &str| {
-            let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-            std::fs::write(&ca_file, certificate.cert.pem()).unwrap();
-        };
+    fn a_login_goes_on_until_its_settings_change() {
         let auth = Arc::new(Authenticator::new(Users::default()));
         let mut control = AccessControl::new(auth, &HeaderValue::from_static("test"));
-        let access = Access {
-            cloud_foundry_login: Some(CloudFoundryLogin {
-                api: "https://api.example.org".parse().unwrap(),
-                ca_file: Some(ca_file.clone()),
-                cache_time: Duration::from_secs(60),
-            }),
-            ..Access::default()
-        };
-        let mut applied = || {
+        let mut applied = |cache_time| {
+            let access = Access {
+                cloud_foundry_login: Some(CloudFoundryLogin {
+                    api: "http://api.example.org".parse().unwrap(),
+                    ca_file: None,
+                    cache_time: Duration::from_secs(cache_time),
+                }),
+                ..Access::default()
+            };
             let prepared = control.prepare(&access).unwrap();
             let login = Arc::clone(&prepared.login.as_ref().unwrap().login);
             control.apply(prepared);
             login
         };
-        write("before");
-        let before = applied();
-        assert!(Arc::ptr_eq(&before, &applied()));
-        write("after");
-        assert!(!Arc::ptr_eq(&before, &applied()));
+        let before = applied(60);
+        assert!(Arc::ptr_eq(&before, &applied(60)));
+        assert!(!Arc::ptr_eq(&before, &applied(61)));
     }
 }
