@@ -10,7 +10,7 @@ use prom_model::secret::Secret;
 use url::{ParseError, Url};
 
 use super::check::CheckSettings;
-use super::print::PrintSettings;
+use super::print::{Empty, PrintSettings};
 use crate::args::{Args, Flag};
 use crate::config::Environment;
 use crate::credentials::{self, CredentialsError};
@@ -94,6 +94,12 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         help: "Where to write the file, replacing it as a whole. Without it, standard output.",
     },
+    Flag {
+        name: "empty",
+        value: "refuse|allow",
+        default: "refuse",
+        help: "Whether it is an error if no service instance can be seen, or an empty list.",
+    },
     LOG_LEVEL,
     logging::FORMAT,
 ];
@@ -169,6 +175,9 @@ pub enum SettingsError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// Not what an empty list can mean.
+    #[error("--empty={0}: expected one of refuse, allow")]
+    Empty(String),
     /// A word that is no flag.
     #[error("unexpected argument {0:?}")]
     Word(String),
@@ -254,6 +263,11 @@ pub fn print_settings(
         spaces: all("space"),
         aiven_service_prefix: prefix.ok_or(SettingsError::Missing("--aiven-service-prefix"))?,
         output: given(args, "output").map(PathBuf::from),
+        empty: match args.value("empty") {
+            "refuse" => Empty::Refuse,
+            "allow" => Empty::Allow,
+            other => return Err(SettingsError::Empty(other.to_owned())),
+        },
     })
 }
 

@@ -25,6 +25,18 @@ pub struct PrintSettings {
     pub aiven_service_prefix: String,
     /// Where the file is written; `None` for standard output.
     pub output: Option<PathBuf>,
+    /// What an empty list means.
+    pub empty: Empty,
+}
+
+/// What a list of nothing means. Whoever asks without any role sees nothing, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Empty {
+    /// A mistake.
+    #[default]
+    Refuse,
+    /// That there is nothing.
+    Allow,
 }
 
 /// Why there is no file.
@@ -52,6 +64,12 @@ pub enum PrintError {
         name: String,
         /// The organizations, by name where it can be seen.
         organizations: Vec<String>,
+    },
+    /// Whoever asks sees no service instance at all.
+    #[error("no service instance of {} can be seen; --empty=allow makes an empty list of that", offerings.join(", "))]
+    Nothing {
+        /// The offerings that were asked for.
+        offerings: Vec<String>,
     },
     /// The file can't be written.
     #[error("can't write {path}", path = path.display())]
@@ -86,6 +104,10 @@ pub async fn services_file(settings: &PrintSettings) -> Result<String, PrintErro
         spaces.is_empty() || spaces.iter().any(|space| is_in("space", labels, space))
     };
     let entries: Vec<_> = services.iter().filter(is_wanted).map(entry).collect();
+    if entries.is_empty() && settings.empty == Empty::Refuse {
+        let offerings = settings.filter.service_offerings.clone();
+        return Err(PrintError::Nothing { offerings });
+    }
     Ok(format!("{:#}\n", Value::Array(entries)))
 }
 

@@ -11,6 +11,8 @@ use crate::support::raw::exchange;
 
 const USER: &str = "ann@org-a.test";
 const PASSWORD: &str = "secret-of-ann";
+/// Has no role anywhere.
+const OUTSIDER: &str = "bob@nowhere.test";
 
 /// Three instances in two organizations, and others that aren't the program's affair.
 struct Mock {
@@ -36,6 +38,7 @@ impl Mock {
         ];
         let mut builder = MockCloudFoundry::builder()
             .user(USER, PASSWORD)
+            .user(OUTSIDER, PASSWORD)
             .role(USER, Role::space_auditor(("org-a", "dev")))
             .instance(Instance::managed("other", "redis", "tiny"))
             .instance(Instance::user_provided("own"))
@@ -213,6 +216,31 @@ async fn a_file_is_replaced_as_a_whole_and_is_the_exporters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sees_nothing_replaces_no_file() {
+    let mock = Mock::start().await;
+    let outsider = [("CF_USERNAME", OUTSIDER), ("CF_PASSWORD", PASSWORD)];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("services.json");
+    let flag = format!("--output={}", path.display());
+    std::fs::write(&path, "old").unwrap();
+    for flags in [&[][..], &[&*flag], &[&flag, "--empty=refuse"]] {
+        let output = mock.run(flags, &outsider, "");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "services-file: no service instance of elasticsearch, opensearch can be seen; --empty=allow makes an \
+             empty list of that\n"
+        );
+        assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]));
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+    let output = mock.run(&["--empty=allow"], &outsider, "");
+    assert_eq!(printed(&output), json!([]));
+    let output = mock.run(&[&flag, "--empty=allow"], &outsider, "");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "[]\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told() {
     let mock = Mock::start().await;
     let client = mock.client();
@@ -270,5 +298,10 @@ async fn what_is_wrong_is_told() {
         "--token-file=/nowhere: No such file",
     );
     f(&["--api=x"], &client, "--api is no URL");
+    f(
+        &["--empty=yes"],
+        &client,
+        "--empty=yes: expected one of refuse, allow",
+    );
     f(&["word"], &client, "unexpected argument \"word\"");
 }
