@@ -9,20 +9,12 @@ use prom_model::label::LabelSet;
 use tokio::time::{Instant, sleep};
 
 use crate::fakes::{
-    Fake, Running, addresses, bare_service, list, service, settings, unauthorized, unreachable,
+    Fake, Running, addresses, bare_service, list, listed, service, settings, unauthorized,
+    unreachable,
 };
 
 const BOTH: [&str; 2] = ["10.0.0.1:9273", "10.0.0.2:9273"];
 const INTERVAL: Duration = Duration::from_secs(60);
-
-fn listed(names: &[&str]) -> Result<Listing, fn() -> CatalogueError> {
-    let services = names.iter().map(|name| {
-        let labels = LabelSet::from_iter([("service_name", format!("name of {name}"))]);
-        ((*name).to_owned(), labels)
-    });
-    let services: BTreeMap<_, _> = services.collect();
-    Ok(Listing::Services(Arc::new(services)))
-}
 
 /// A catalogue that has `a`, as Aiven has, and is asked each minute.
 fn fake() -> Fake {

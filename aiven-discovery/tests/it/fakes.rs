@@ -13,6 +13,7 @@ use aiven_discovery::discovery::{Discoverer, Discovery, DiscoverySettings, Progr
 use aiven_discovery::resolve::{Addresses, Resolve, ResolveError};
 use aiven_discovery::target_group::TargetSettings;
 use async_trait::async_trait;
+use prom_model::label::LabelSet;
 use prom_model::target::{BasicAuth, TargetGroup};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -31,6 +32,8 @@ pub(crate) struct World {
     pub(crate) listing_interval: Option<Duration>,
     /// The catalogue never answers.
     pub(crate) listing_hangs: bool,
+    /// Services may be missing from the listing for want of rights.
+    pub(crate) listing_could_hide: bool,
     /// Hosts that aren't here fail.
     pub(crate) hosts: BTreeMap<String, Addresses>,
     /// How long the API takes.
@@ -54,6 +57,7 @@ impl Fake {
             listing: Ok(Listing::WholeProject),
             listing_interval: None,
             listing_hangs: false,
+            listing_could_hide: false,
             hosts: BTreeMap::from([("a.host".to_owned(), addresses(&["10.0.0.1", "10.0.0.2"]))]),
             api_delay: Duration::ZERO,
             calls: Vec::new(),
@@ -271,6 +275,10 @@ impl Catalogue for Fake {
     fn refresh_interval(&self) -> Option<Duration> {
         self.world().listing_interval
     }
+
+    fn could_hide(&self, _service: &str, _labels: &LabelSet) -> bool {
+        self.world().listing_could_hide
+    }
 }
 
 #[async_trait]
@@ -284,4 +292,14 @@ impl Resolve for Fake {
             .cloned()
             .ok_or(ResolveError::NoAddresses)
     }
+}
+
+/// A listing of these services, each with a label.
+pub(crate) fn listed(names: &[&str]) -> Result<Listing, fn() -> CatalogueError> {
+    let services = names.iter().map(|name| {
+        let labels = LabelSet::from_iter([("service_name", format!("name of {name}"))]);
+        ((*name).to_owned(), labels)
+    });
+    let services: BTreeMap<_, _> = services.collect();
+    Ok(Listing::Services(Arc::new(services)))
 }

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::fakes::{Fake, auth, list, service, unauthorized, unreachable};
+use crate::fakes::{Fake, addresses, auth, list, listed, service, unauthorized, unreachable};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -81,7 +81,7 @@ async fn changes_are_logged_and_repeats_are_not() {
     fake.world().list = Ok(list([service("a")]));
     fake.world()
         .hosts
-        .insert("a.host".to_owned(), crate::fakes::addresses(&["10.0.0.3"]));
+        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
     fake.world().credentials = Ok(Some(auth("hunter2")));
     sleep(Duration::from_secs(3600)).await;
     let groups = running.discovery.groups().borrow().clone();
@@ -120,4 +120,45 @@ async fn a_token_that_expires_in_an_outage_is_told() {
             r#"WARN the service list can't be read; the targets stay discovery="test" error="aiven refuses the token (401): invalid token""#
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_loses_most_services_is_told_once() {
+    const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+    const LOSS: &str = "WARN the service catalogue lists far fewer services, which aiven still has";
+    // What Aiven and the catalogue have left of the names, and what is told.
+    let f = async |could_hide: bool, of_aiven: &[&str], left: &[&str], want: &[&str]| {
+        let (log, _guard) = Log::start();
+        let fake = Fake::new();
+        {
+            let mut world = fake.world();
+            world.listing_interval = Some(Duration::from_secs(60));
+            world.listing_could_hide = could_hide;
+            world.listing = listed(&NAMES);
+            world.list = Ok(list(NAMES.map(service)));
+            let hosts = NAMES.map(|name| (format!("{name}.host"), addresses(&["10.0.0.1"])));
+            world.hosts.extend(hosts);
+        }
+        let running = fake.run();
+        running.targets_become(&["10.0.0.1:9273"; 5]).await;
+        fake.world().list = Ok(list(of_aiven.iter().map(|name| service(name))));
+        sleep(Duration::from_secs(600)).await;
+        log.take();
+        fake.world().listing = listed(left);
+        sleep(Duration::from_secs(3600)).await;
+        let told = log.take();
+        let warnings: Vec<_> = told.iter().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(warnings, want, "{left:?} of {of_aiven:?}");
+        let targets = left.iter().filter(|name| of_aiven.contains(name)).count();
+        assert_eq!(running.targets().len(), targets);
+    };
+    let lost = |lost: &str| format!(r#"{LOSS} discovery="test" before=5 {lost}"#);
+    let three = lost(r#"now=2 lost=3 service="c""#);
+    f(true, &NAMES, &NAMES[..2], &[&three]).await;
+    let replaced = lost(r#"now=4 lost=3 service="c""#);
+    f(true, &NAMES, &["a", "b", "x", "y"], &[&replaced]).await;
+    f(true, &NAMES, &NAMES[..3], &[]).await;
+    // Aiven has dropped one of them, too.
+    f(true, &NAMES[..4], &NAMES[..2], &[]).await;
+    f(false, &NAMES, &NAMES[..2], &[]).await;
 }
