@@ -1,5 +1,6 @@
 //! What is scraped and what was discovered, to whom it may be told.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -134,9 +135,17 @@ impl Fleet {
     }
 }
 
-/// What some targets were before relabelling.
+/// What some targets were before relabelling, by job and address.
 #[derive(Debug)]
-struct Origins<'a>(HashMap<(&'a str, &'a str), Vec<&'a LabelSet>>);
+struct Origins<'a>(HashMap<(&'a str, &'a str), Vec<Origin<'a>>>);
+
+#[derive(Debug)]
+struct Origin<'a> {
+    labels: &'a LabelSet,
+    /// How many of them the discovered target has that shares the most with them. One that shares less differs from it
+    /// in a label that the target came with, which only looks like a default.
+    shared: Cell<usize>,
+}
 
 impl<'a> Origins<'a> {
     fn of(pools: &'a [PoolStatus]) -> Self {
@@ -148,7 +157,10 @@ impl<'a> Origins<'a> {
             {
                 let address = discovered_labels.get(ADDRESS).unwrap_or_default();
                 let of_address = origins.entry((&*pool.job, address)).or_default();
-                of_address.push(&**discovered_labels);
+                of_address.push(Origin {
+                    labels: discovered_labels,
+                    shared: Cell::new(0),
+                });
             }
         }
         Self(origins)
@@ -156,6 +168,11 @@ impl<'a> Origins<'a> {
 
     /// Those of the discovered targets that became one of them.
     fn groups(&self, jobs: &[DiscoveredJob]) -> Vec<TargetGroup> {
+        for DiscoveredJob { job, groups } in jobs {
+            for labels in groups.iter().flat_map(TargetGroup::discovered_labels) {
+                self.share(job, &labels);
+            }
+        }
         let mut groups = Vec::new();
         for DiscoveredJob { job, groups: found } in jobs {
             for group in found.iter() {
@@ -173,11 +190,26 @@ impl<'a> Origins<'a> {
         groups
     }
 
+    fn share(&self, job: &str, discovered: &LabelSet) {
+        for origin in self.matching(job, discovered) {
+            let shared = origin.shared.get().max(discovered.len());
+            origin.shared.set(shared);
+        }
+    }
+
     fn has(&self, job: &str, discovered: &LabelSet) -> bool {
+        let mut matching = self.matching(job, discovered);
+        matching.any(|origin| origin.shared.get() == discovered.len())
+    }
+
+    fn matching<'b>(
+        &'b self,
+        job: &'b str,
+        discovered: &'b LabelSet,
+    ) -> impl Iterator<Item = &'b Origin<'a>> {
         let address = discovered.get(ADDRESS).unwrap_or_default();
         let of_address = self.0.get(&(job, address)).into_iter().flatten();
-        let mut of_address = of_address.copied();
-        of_address.any(|origin| is_origin(origin, discovered))
+        of_address.filter(move |origin| is_origin(origin.labels, discovered))
     }
 }
 
@@ -217,24 +249,28 @@ mod tests {
     impl TargetStatuses for Targets {
         fn pools(&self) -> Vec<PoolStatus> {
             let status = |address: &&'static str| {
-                let labels = Arc::new([(ADDRESS, *address)].into_iter().collect::<LabelSet>());
-                TargetStatus {
-                    discovered_labels: Arc::clone(&labels),
-                    labels: Arc::new([("instance", *address)].into_iter().collect()),
-                    scrape_url: "".into(),
-                    last_error: "".into(),
-                    last_scrape_ms: None,
-                    last_scrape_duration: std::time::Duration::ZERO,
-                    health: TargetHealth::Unknown,
-                    scrape_interval: "1m".into(),
-                    scrape_timeout: "10s".into(),
-                }
+                let labels = [("instance", *address)].into_iter().collect();
+                active([(ADDRESS, *address)].into_iter().collect(), labels)
             };
             vec![PoolStatus {
                 job: "j".into(),
                 active: self.0.iter().map(status).collect(),
                 ..PoolStatus::default()
             }]
+        }
+    }
+
+    fn active(discovered_labels: LabelSet, labels: LabelSet) -> TargetStatus {
+        TargetStatus {
+            discovered_labels: Arc::new(discovered_labels),
+            labels: Arc::new(labels),
+            scrape_url: "".into(),
+            last_error: "".into(),
+            last_scrape_ms: None,
+            last_scrape_duration: std::time::Duration::ZERO,
+            health: TargetHealth::Unknown,
+            scrape_interval: "1m".into(),
+            scrape_timeout: "10s".into(),
         }
     }
 
@@ -277,6 +313,50 @@ mod tests {
             limits: TenantLimits::default(),
         });
         fleet.discovery(&scope).remove(0).services.remove(0)
+    }
+
+    #[test]
+    fn a_target_comes_of_what_it_shares_most_labels_with() {
+        let labels = |of: &[(&'static str, &'static str)]| -> LabelSet {
+            let address = [(ADDRESS, "a:1")];
+            address.into_iter().chain(of.iter().copied()).collect()
+        };
+        // Which of the targets with these labels became the one with the labels `origin`.
+        let f = |discovered: &[&[(&'static str, &'static str)]],
+                 origin: &[(&'static str, &'static str)],
+                 want: &[usize]| {
+            let pools = [PoolStatus {
+                job: "j".into(),
+                active: vec![active(labels(origin), LabelSet::new())],
+                ..PoolStatus::default()
+            }];
+            let targets: Vec<_> = discovered.iter().map(|of| labels(of)).collect();
+            let jobs = [DiscoveredJob {
+                job: "j".into(),
+                groups: Arc::new(vec![TargetGroup {
+                    targets: targets.clone(),
+                    ..TargetGroup::default()
+                }]),
+            }];
+            let told = Origins::of(&pools).groups(&jobs);
+            let told: Vec<_> = told.into_iter().flat_map(|group| group.targets).collect();
+            let want: Vec<_> = want.iter().map(|at| targets[*at].clone()).collect();
+            assert_eq!(told, want, "{discovered:?}");
+        };
+        let scheme = ("__scheme__", "http");
+        let param = ("__param_org", "a");
+        let job = ("job", "j");
+        f(&[&[]], &[job, param, scheme], &[0]);
+        f(&[&[param]], &[job, param, scheme], &[0]);
+        // Others of the same address, without or with another value of what may be a default.
+        f(&[&[param], &[]], &[job, param, scheme], &[0]);
+        f(
+            &[&[], &[param, scheme], &[scheme], &[("__param_org", "b")]],
+            &[job, param, scheme],
+            &[1],
+        );
+        f(&[&[], &[param]], &[job, scheme], &[0]);
+        f(&[&[("x", "y")], &[]], &[job, ("x", "y")], &[0]);
     }
 
     #[test]
