@@ -198,5 +198,40 @@ fn tenants(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest, federate, tenants);
+/// A sweep that finds a target gone, beside tenants who have asked before. Each sees one of 1,000 services of three nodes.
+fn sweep(criterion: &mut Criterion) {
+    const SERVICES: usize = 1000;
+    let mut group = criterion.benchmark_group("sweep of 3,000 targets");
+    for tenants in [0, 100, 4000] {
+        let store = Store::new(DEFAULT_LOOKBACK);
+        let open = |service, node| store.open(Arc::new(target_labels(service, node)));
+        let nodes = (0..SERVICES).flat_map(|service| (0..3).map(move |node| (service, node)));
+        let _writers: Vec<_> = nodes.map(|(service, node)| open(service, node)).collect();
+        let scope = |number: usize| {
+            let service = target_labels(number % SERVICES, 0);
+            let service = service.get("aiven_service_name").unwrap_or_default();
+            Scope::of(Tenant {
+                name: "tenant".into(),
+                targets: TargetFilter::Values {
+                    name: "aiven_service_name".into(),
+                    values: [service.into()].into(),
+                },
+                metrics: Vec::new(),
+                limits: TenantLimits::default(),
+            })
+        };
+        let scopes: Vec<_> = (0..tenants).map(scope).collect();
+        let seen = scopes
+            .iter()
+            .map(|scope| store.snapshot(scope).target_count());
+        assert_eq!(seen.sum::<usize>(), 3 * tenants);
+        group.bench_function(format!("beside {tenants} tenants"), |bencher| {
+            let gone = || drop(open(SERVICES, 0));
+            bencher.iter_batched(gone, |()| store.sweep(NOW_MS), BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ingest, federate, tenants, sweep);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! Label matchers.
 
+use std::hash::{Hash, Hasher};
+
 use crate::label::LabelSet;
 use crate::regex::{Regex, RegexError};
 
@@ -30,6 +32,8 @@ impl MatchOp {
 }
 
 /// One condition on one label. An absent label compares as an empty value, as in Prometheus.
+///
+/// Equal to those that are written the same: name, operator and value.
 #[derive(Debug, Clone)]
 pub struct Matcher {
     name: Box<str>,
@@ -95,6 +99,20 @@ impl Matcher {
     #[must_use]
     pub fn matches(&self, labels: &LabelSet) -> bool {
         self.matches_value(labels.get(&self.name).unwrap_or_default())
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.op == other.op && self.value == other.value && self.name == other.name
+    }
+}
+
+impl Eq for Matcher {}
+
+impl Hash for Matcher {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.op, &self.name, &self.value).hash(state);
     }
 }
 

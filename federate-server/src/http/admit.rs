@@ -19,7 +19,7 @@ pub(super) async fn admit(State(state): State<AppState>, request: Request, next:
     let Some(Scope::Tenant(tenant)) = scope else {
         return next.run(request).await;
     };
-    let counters = state.metrics.tenants.of(tenant.tenant());
+    let counters = state.metrics.tenants.of(&tenant);
     counters.requests.inc();
     let Some(place) = tenant.place() else {
         counters.refused.inc();

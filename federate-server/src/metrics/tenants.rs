@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::{FederateMetrics, ServerMetrics, clean};
-use crate::tenant::{Scope, Tenant};
+use crate::tenant::{Scope, TenantScope};
 
 /// Tenants that are counted by name. Configurations have fewer; what comes beyond is counted as `other`, since names
 /// may come from elsewhere, too.
@@ -44,8 +44,8 @@ pub(crate) struct Counters {
 
 impl TenantMetrics {
     /// The counters of `tenant`.
-    pub(crate) fn of(&self, tenant: &Tenant) -> Counters {
-        let name = &tenant.name;
+    pub(crate) fn of(&self, tenant: &TenantScope) -> Counters {
+        let name = tenant.name();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = known.get(name) {
             return counters.clone();

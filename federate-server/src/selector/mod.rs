@@ -42,8 +42,8 @@ pub const MAX_EXPRESSION_BYTES: usize = 8 << 20;
 /// Bytes that the compiled expressions of all selectors of a request may take.
 pub const MAX_REQUEST_EXPRESSION_BYTES: usize = 16 << 20;
 
-/// Conditions that a series has to meet, all of them.
-#[derive(Debug, Clone)]
+/// Conditions that a series has to meet, all of them. Equal to those with the same conditions in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selector(Box<[Matcher]>);
 
 impl Selector {

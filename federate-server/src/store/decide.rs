@@ -79,7 +79,7 @@ impl Decisions {
                 matchers.partition(|matcher| matcher.name() == METRIC_NAME);
             let is_empty = name.is_empty() && labels.is_empty();
             // Selectors that differ in the metric's name only are the rule.
-            let known = conditions.iter().position(|it| it.is_same(&labels));
+            let known = conditions.iter().position(|it| it.matchers == labels);
             let conditions = known.unwrap_or_else(|| {
                 conditions.push(Conditions::new(labels, tables.clone()));
                 conditions.len() - 1
@@ -237,13 +237,5 @@ impl Conditions {
             }));
         }
         Self { matchers, verdicts }
-    }
-
-    fn is_same(&self, matchers: &[Matcher]) -> bool {
-        let parts = |matcher: &Matcher| (matcher.op(), matcher.name().len(), matcher.value().len());
-        self.matchers.len() == matchers.len()
-            && self.matchers.iter().zip(matchers).all(|(a, b)| {
-                parts(a) == parts(b) && a.name() == b.name() && a.value() == b.value()
-            })
     }
 }

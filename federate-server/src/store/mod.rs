@@ -21,6 +21,7 @@ mod read;
 mod select;
 mod slots;
 mod table;
+mod targets;
 mod view;
 mod writer;
 
@@ -37,7 +38,7 @@ use prom_model::sink::{Sink, TargetSink};
 
 pub(crate) use self::select::{Cursor, Effort, Found, Selection, Step, layout_key};
 pub(crate) use self::table::{Part, SeriesLabels};
-pub(crate) use self::view::View;
+pub(crate) use self::view::StoreView;
 
 use self::decide::{Decisions, Visible};
 use self::draft::Drafts;
@@ -45,10 +46,11 @@ use self::index::{Few, Index};
 use self::intern::Interner;
 use self::select::Candidates;
 use self::table::Table;
-use self::view::{Acquaintance, IndexCache, StoreIdentity, TargetList};
-use self::writer::{Published, StoredTarget, Writer};
+use self::targets::{AllTargets, TargetList};
+use self::view::{Acquaintance, IndexCache, StoreIdentity};
+use self::writer::{Published, Writer};
 use crate::selector::Selector;
-use crate::tenant::{Scope, TenantScope};
+use crate::tenant::{Scope, View};
 
 /// How old a sample may be and still be served, as in Prometheus (`--query.lookback-delta`).
 pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
@@ -82,16 +84,15 @@ pub struct Store {
     identity: Arc<StoreIdentity>,
     interner: Arc<Interner>,
     drafts: Arc<Drafts>,
-    /// By position, which a target keeps; what is over leaves its place to a later one.
-    targets: ArcSwap<TargetList>,
+    targets: ArcSwap<AllTargets>,
     /// Stands for a target that is over, the same each time so that it doesn't pass for a change.
     nothing: Arc<Published>,
-    /// Held to change `targets`. The number of the next one.
-    opening: Mutex<u64>,
-    /// For who sees everything; a tenant's [`View`] has its own.
+    /// Held to change `targets`.
+    opening: Mutex<()>,
+    /// For who sees everything; a tenant's [`StoreView`] has its own.
     index: IndexCache,
-    /// Tenants that have asked.
-    tenants: Mutex<Vec<Weak<TenantScope>>>,
+    /// Of tenants that have asked.
+    views: Mutex<Vec<Weak<View>>>,
     lookback_ms: i64,
 }
 
@@ -107,7 +108,7 @@ impl Store {
             nothing: Arc::default(),
             opening: Mutex::default(),
             index: IndexCache::default(),
-            tenants: Mutex::default(),
+            views: Mutex::default(),
             lookback_ms: i64::try_from(lookback.as_millis()).unwrap_or(i64::MAX),
         }
     }
@@ -117,8 +118,8 @@ impl Store {
     #[must_use]
     pub fn snapshot(&self, scope: &Scope) -> Snapshot<'_> {
         let targets = match scope {
-            Scope::Everything => self.targets.load_full(),
-            Scope::Tenant(tenant) => self.targets_of(tenant),
+            Scope::Everything => Arc::clone(self.targets.load().places()),
+            Scope::Tenant(tenant) => self.targets_of(tenant.view()),
         };
         let published = targets
             .iter()
@@ -136,12 +137,11 @@ impl Store {
         }
     }
 
-    fn targets_of(&self, tenant: &Arc<TenantScope>) -> Arc<TargetList> {
-        let filter = &tenant.tenant().targets;
-        let view = tenant.view();
-        let (targets, acquaintance) = view.targets(&self.identity, &self.targets, filter);
+    fn targets_of(&self, view: &Arc<View>) -> Arc<TargetList> {
+        let stored = view.stored();
+        let (targets, acquaintance) = stored.targets(&self.identity, &self.targets, view.targets());
         if acquaintance == Acquaintance::New {
-            lock(&self.tenants).push(Arc::downgrade(tenant));
+            lock(&self.views).push(Arc::downgrade(view));
         }
         targets
     }
@@ -153,48 +153,40 @@ impl Store {
     pub fn sweep(&self, now_ms: i64) {
         let oldest_ms = now_ms.saturating_sub(self.lookback_ms);
         let opening = lock(&self.opening);
-        let targets = self.targets.load_full();
-        let is_any_over = targets
-            .iter()
-            .flatten()
-            .any(|target| target.is_over(oldest_ms));
-        if is_any_over {
-            let kept = targets
-                .iter()
-                .map(|target| target.clone().filter(|target| !target.is_over(oldest_ms)));
-            self.targets.store(Arc::new(kept.collect()));
+        let kept = self
+            .targets
+            .load()
+            .without(|target| target.is_over(oldest_ms));
+        let is_any_over = kept.is_some();
+        if let Some(kept) = kept {
+            self.targets.store(Arc::new(kept));
         }
         drop(opening);
         self.index.sweep(is_any_over);
-        for tenant in self.known_tenants() {
+        for view in self.known_views() {
             if is_any_over {
                 // It would keep the targets that are gone.
-                self.targets_of(&tenant);
+                self.targets_of(&view);
             }
-            tenant.view().sweep_index(is_any_over);
+            view.stored().sweep_index();
         }
         self.interner.sweep();
     }
 
-    /// Tenants that have asked, and are still tenants.
-    fn known_tenants(&self) -> Vec<Arc<TenantScope>> {
-        let mut tenants = lock(&self.tenants);
-        tenants.retain(|tenant| tenant.strong_count() > 0);
-        tenants.iter().filter_map(Weak::upgrade).collect()
+    /// Those of tenants that have asked, and are still tenants.
+    fn known_views(&self) -> Vec<Arc<View>> {
+        let mut views = lock(&self.views);
+        views.retain(|view| view.strong_count() > 0);
+        views.iter().filter_map(Weak::upgrade).collect()
     }
 }
 
 impl Sink for Store {
     fn open(&self, labels: Arc<LabelSet>) -> Box<dyn TargetSink> {
-        let mut next = lock(&self.opening);
-        let target = Arc::new(StoredTarget::new(labels, *next));
-        *next += 1;
-        let mut targets = Vec::clone(&self.targets.load());
-        match targets.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(Arc::clone(&target)),
-            None => targets.push(Some(Arc::clone(&target))),
-        }
+        let opening = lock(&self.opening);
+        let (targets, target) = self.targets.load().with(labels);
         self.targets.store(Arc::new(targets));
+        drop(opening);
         Box::new(Writer::new(
             target,
             Arc::clone(&self.interner),
@@ -252,8 +244,8 @@ impl Snapshot<'_> {
         match &self.scope {
             Scope::Everything => self.store.index.of(&self.published, &[]),
             Scope::Tenant(tenant) => {
-                let metrics = self.scope.metrics();
-                tenant.view().index(&self.published, metrics)
+                let view = tenant.view();
+                view.stored().index(&self.published, view.metrics())
             }
         }
     }

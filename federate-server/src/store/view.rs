@@ -1,8 +1,8 @@
 //! What a tenant sees of the store, kept between its requests.
 //!
 //! A tenant's snapshot has its own targets and no other: whatever is indexed, merged, counted or decided from there on
-//! can't depend on what lies outside. It costs what the tenant's own series cost; foreign targets are looked at when
-//! the list of targets changes, and never their series.
+//! can't depend on what lies outside. It costs what the tenant's own series cost; foreign targets are looked at once
+//! each, and never their series.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -15,14 +15,12 @@ use crate::tenant::TargetFilter;
 use super::index::Index;
 use super::lock;
 use super::table::Table;
-use super::writer::{Published, StoredTarget};
-
-/// Targets by position; a place may be empty.
-pub(super) type TargetList = Vec<Option<Arc<StoredTarget>>>;
+use super::targets::{AllTargets, TargetList};
+use super::writer::Published;
 
 /// The part of a store that one tenant sees.
 #[derive(Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct StoreView {
     targets: Mutex<OwnTargets>,
     index: IndexCache,
 }
@@ -32,31 +30,41 @@ pub(crate) struct View {
 struct OwnTargets {
     /// Which store.
     store: Weak<StoreIdentity>,
-    /// The list that they were taken from. Doesn't keep its targets.
-    of: Weak<TargetList>,
+    /// What they were taken from. Doesn't keep its targets.
+    of: Weak<AllTargets>,
     /// Targets of lower numbers are decided: those that aren't own are foreign. Their labels never change.
     undecided_from: u64,
     /// In the order in which they were opened, which others' targets have no part in.
     own: Arc<TargetList>,
+    losses: Losses,
+}
+
+/// Whether own targets are gone since the index was last looked through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Losses {
+    #[default]
+    None,
+    Some,
 }
 
 /// Tells one store from another.
 #[derive(Debug)]
 pub(super) struct StoreIdentity;
 
-/// Whether a [`View`] has met a store before.
+/// Whether a [`StoreView`] has met a store before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acquaintance {
     New,
     Old,
 }
 
-impl View {
-    /// Those of the targets `all` of `store` that `filter` takes.
+impl StoreView {
+    /// Those of the targets `all` of `store` that `filter` takes, which is the same each time. Costs what these and
+    /// those that are new do.
     pub(super) fn targets(
         &self,
         store: &Arc<StoreIdentity>,
-        all: &ArcSwap<TargetList>,
+        all: &ArcSwap<AllTargets>,
         filter: &TargetFilter,
     ) -> (Arc<TargetList>, Acquaintance) {
         let mut targets = lock(&self.targets);
@@ -82,29 +90,29 @@ impl View {
         self.index.of(published, metrics)
     }
 
-    /// Drops an index that nobody has needed since the last time, or that `is_outdated`.
-    pub(super) fn sweep_index(&self, is_outdated: bool) {
-        self.index.sweep(is_outdated);
+    /// Drops an index that nobody has needed since the last time, or that has targets that are gone.
+    pub(super) fn sweep_index(&self) {
+        let losses = std::mem::take(&mut lock(&self.targets).losses);
+        self.index.sweep(losses == Losses::Some);
     }
 }
 
 impl OwnTargets {
-    fn renew(&mut self, all: &Arc<TargetList>, filter: &TargetFilter) {
-        let number_of = |place: &Option<Arc<StoredTarget>>| place.as_ref().map(|it| it.number);
-        let is_own = |target: &Arc<StoredTarget>| {
-            if target.number >= self.undecided_from {
-                return filter.matches(&target.labels);
-            }
-            let known = |place| number_of(place).cmp(&Some(target.number));
-            self.own.binary_search_by(known).is_ok()
-        };
-        let own = all.iter().flatten().filter(|target| is_own(target));
-        let mut own: TargetList = own.cloned().map(Some).collect();
-        own.sort_unstable_by_key(number_of);
-        let newest = all.iter().filter_map(number_of).max();
-        let from = newest.map_or(0, |number| number + 1);
-        self.undecided_from = self.undecided_from.max(from);
-        self.own = Arc::new(own);
+    fn renew(&mut self, all: &Arc<AllTargets>, filter: &TargetFilter) {
+        let is_there = |place: &&Option<_>| place.as_ref().is_some_and(|it| all.has(it));
+        let kept: Vec<_> = self.own.iter().filter(is_there).collect();
+        let new = all.since(self.undecided_from);
+        let mut new = new
+            .filter(|target| filter.matches(&target.labels))
+            .peekable();
+        if kept.len() < self.own.len() {
+            self.losses = Losses::Some;
+        }
+        if kept.len() < self.own.len() || new.peek().is_some() {
+            let new = new.cloned().map(Some);
+            self.own = Arc::new(kept.into_iter().cloned().chain(new).collect());
+        }
+        self.undecided_from = all.next();
         self.of = Arc::downgrade(all);
     }
 }

@@ -28,18 +28,18 @@ const MANY_FREE: usize = 1 << 12;
 #[derive(Debug)]
 pub(crate) struct StoredTarget {
     pub(crate) labels: Arc<LabelSet>,
-    /// Targets that are opened later have higher ones.
-    pub(crate) number: u64,
+    /// Its position among the targets of the store.
+    pub(crate) place: usize,
     published: ArcSwap<Published>,
     /// No more scrapes will come.
     closed: AtomicBool,
 }
 
 impl StoredTarget {
-    pub(crate) fn new(labels: Arc<LabelSet>, number: u64) -> Self {
+    pub(crate) fn new(labels: Arc<LabelSet>, place: usize) -> Self {
         Self {
             labels,
-            number,
+            place,
             published: ArcSwap::default(),
             closed: AtomicBool::new(false),
         }

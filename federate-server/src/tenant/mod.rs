@@ -9,6 +9,7 @@
 
 pub mod config;
 mod fleet;
+mod view;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,8 +20,8 @@ use prom_model::label::LabelSet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::fleet::Fleet;
+pub(crate) use self::view::{View, Views};
 use crate::selector::Selector;
-use crate::store::View;
 
 /// Somebody who sees a part of the targets.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ pub struct Tenant {
 }
 
 /// Which targets belong to a tenant, by the targets' labels.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetFilter {
     /// Those that one of these selects.
     Selectors(Vec<Selector>),
@@ -89,17 +90,24 @@ pub enum Scope {
 /// The scope of one tenant, with what is kept between its requests.
 #[derive(Debug)]
 pub struct TenantScope {
-    tenant: Tenant,
-    view: View,
+    name: Arc<str>,
+    limits: TenantLimits,
+    view: Arc<View>,
     /// One for each of its requests that is being answered.
     places: Arc<Semaphore>,
 }
 
 impl TenantScope {
-    /// The tenant.
+    /// What the tenant is called.
     #[must_use]
-    pub const fn tenant(&self) -> &Tenant {
-        &self.tenant
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Which targets belong to it.
+    #[must_use]
+    pub fn targets(&self) -> &TargetFilter {
+        self.view.targets()
     }
 
     /// A place among its requests that are being answered, where one is free.
@@ -107,8 +115,8 @@ impl TenantScope {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// What it sees of the store.
-    pub(crate) const fn view(&self) -> &View {
+    /// What it sees.
+    pub(crate) const fn view(&self) -> &Arc<View> {
         &self.view
     }
 }
@@ -117,30 +125,42 @@ impl Scope {
     /// The scope of `tenant`.
     #[must_use]
     pub fn of(tenant: Tenant) -> Self {
-        let limit = tenant.limits.concurrency.map(NonZeroUsize::get);
-        let places = limit.unwrap_or(LARGEST_SHARE).min(LARGEST_SHARE);
-        Self::Tenant(Arc::new(TenantScope {
-            tenant,
-            view: View::default(),
-            places: Arc::new(Semaphore::new(places)),
-        }))
+        let view = View::new(tenant.targets, tenant.metrics);
+        Self::new(None, tenant.name, tenant.limits, Arc::new(view))
     }
 
-    /// The scope of `tenant`, which sees something else than before: its requests of before and from now on share
-    /// the places, where the limit is the same.
-    pub(crate) fn succeeding(former: &Self, tenant: Tenant) -> Self {
+    /// The scope of `tenant`, which has its view from `views`. It is `former`, which is the same tenant's, where that
+    /// shows the same. Else requests of before and from now on share the places, where the limit is the same.
+    pub(crate) fn succeeding(former: Option<&Self>, tenant: Tenant, views: &mut Views) -> Self {
+        let view = views.view(tenant.targets, tenant.metrics);
+        let former = former.and_then(Self::tenant);
         match former {
-            Self::Tenant(former)
-                if former.tenant.limits.concurrency == tenant.limits.concurrency =>
-            {
-                Self::Tenant(Arc::new(TenantScope {
-                    tenant,
-                    view: View::default(),
-                    places: Arc::clone(&former.places),
-                }))
+            Some(former) if former.limits == tenant.limits && Arc::ptr_eq(&former.view, &view) => {
+                Self::Tenant(Arc::clone(former))
             }
-            _ => Self::of(tenant),
+            _ => Self::new(former, tenant.name, tenant.limits, view),
         }
+    }
+
+    fn new(
+        former: Option<&Arc<TenantScope>>,
+        name: Arc<str>,
+        limits: TenantLimits,
+        view: Arc<View>,
+    ) -> Self {
+        let former = former.filter(|it| it.limits.concurrency == limits.concurrency);
+        let places = former.map(|former| Arc::clone(&former.places));
+        let places = places.unwrap_or_else(|| {
+            let limit = limits.concurrency.map(NonZeroUsize::get);
+            let places = limit.unwrap_or(LARGEST_SHARE).min(LARGEST_SHARE);
+            Arc::new(Semaphore::new(places))
+        });
+        Self::Tenant(Arc::new(TenantScope {
+            name,
+            limits,
+            view,
+            places,
+        }))
     }
 
     /// Whether the target with `labels` (after relabelling) may be seen.
@@ -148,14 +168,14 @@ impl Scope {
     pub fn sees_target(&self, labels: &LabelSet) -> bool {
         match self {
             Self::Everything => true,
-            Self::Tenant(scope) => scope.tenant.targets.matches(labels),
+            Self::Tenant(scope) => scope.targets().matches(labels),
         }
     }
 
     /// Which series of the targets may be seen: those that one of these selects; all of them where there is none.
     #[must_use]
     pub fn metrics(&self) -> &[Selector] {
-        self.tenant().map_or(&[], |tenant| &tenant.metrics)
+        self.tenant().map_or(&[], |tenant| tenant.view.metrics())
     }
 
     /// How many series one answer may have; `None` for no limit.
@@ -164,12 +184,12 @@ impl Scope {
         Some(self.tenant()?.limits.series?.get())
     }
 
-    /// The tenant, `None` for who sees everything.
+    /// The tenant's scope, `None` for who sees everything.
     #[must_use]
-    pub fn tenant(&self) -> Option<&Tenant> {
+    pub const fn tenant(&self) -> Option<&Arc<TenantScope>> {
         match self {
             Self::Everything => None,
-            Self::Tenant(scope) => Some(&scope.tenant),
+            Self::Tenant(scope) => Some(scope),
         }
     }
 }
@@ -191,7 +211,7 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everything => f.write_str("Everything"),
-            Self::Tenant(scope) => f.debug_tuple("Tenant").field(&scope.tenant.name).finish(),
+            Self::Tenant(scope) => f.debug_tuple("Tenant").field(&scope.name).finish(),
         }
     }
 }
@@ -230,9 +250,9 @@ mod tests {
 
     #[test]
     fn who_sees_something_else_has_no_more_places() {
-        let tenant = |places| Tenant {
+        let tenant = |service: &str, places| Tenant {
             name: "a".into(),
-            targets: TargetFilter::Selectors(Vec::new()),
+            targets: TargetFilter::Selectors(selectors(&[&format!("{{service=\"{service}\"}}")])),
             metrics: Vec::new(),
             limits: TenantLimits {
                 concurrency: NonZeroUsize::new(places),
@@ -243,11 +263,15 @@ mod tests {
             Scope::Everything => None,
             Scope::Tenant(scope) => scope.place(),
         };
-        let former = Scope::of(tenant(1));
+        let mut views = Views::default();
+        let former = Scope::succeeding(None, tenant("a", 1), &mut views);
+        let mut succeeding =
+            |service, places| Scope::succeeding(Some(&former), tenant(service, places), &mut views);
         let taken = place(&former).unwrap();
-        let scope = Scope::succeeding(&former, tenant(1));
+        assert_eq!(succeeding("a", 1), former);
+        let scope = succeeding("b", 1);
         assert!(scope != former && place(&scope).is_none());
-        assert!(place(&Scope::succeeding(&former, tenant(2))).is_some());
+        assert!(place(&succeeding("a", 2)).is_some());
         drop(taken);
         assert!(place(&scope).is_some());
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prom_model::matcher::Matcher;
 use prom_model::secret::Secret;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
@@ -18,8 +17,7 @@ use crate::auth::queue::FairQueue;
 use crate::auth::recent::Recent;
 use crate::auth::requester::Requester;
 use crate::auth::throttle::{CredentialsTag, Record, UserTag};
-use crate::selector::Selector;
-use crate::tenant::{Scope, TargetFilter, Tenant};
+use crate::tenant::{Scope, Tenant, Views};
 
 /// How long the login may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -60,6 +58,8 @@ struct State {
     granted: Recent<CredentialsTag, Grant, GRANTED>,
     /// What users saw last, whichever password they gave.
     scopes: Recent<UserTag, Scope, GRANTED>,
+    /// Theirs.
+    views: Views,
     /// Until when a password isn't sent again.
     refused: Recent<CredentialsTag, Instant, REMEMBERED_REFUSALS>,
     /// Until when a password of which no answer says whether it is right isn't sent again.
@@ -322,13 +322,9 @@ impl Decisions {
                 state.answered();
                 state.refused.remove(&tag);
                 state.unanswered.remove(&tag);
-                let scope = match state.scopes.get(&requester.user) {
-                    Some(former) if former.tenant().is_some_and(|it| is_same(it, &tenant)) => {
-                        former.clone()
-                    }
-                    Some(former) => Scope::succeeding(former, tenant),
-                    None => Scope::of(tenant),
-                };
+                let State { scopes, views, .. } = &mut *state;
+                let former = scopes.get(&requester.user);
+                let scope = Scope::succeeding(former.as_deref(), tenant, views);
                 state.scopes.insert(requester.user, scope.clone());
                 let grant = Grant {
                     scope: scope.clone(),
@@ -453,35 +449,4 @@ impl From<AuthError> for Outcome {
             AuthError::Unavailable { .. } => Self::Unavailable,
         }
     }
-}
-
-/// Whether both see the same under the same limits. The name is that of one user, who may write it in several ways.
-fn is_same(one: &Tenant, other: &Tenant) -> bool {
-    let targets = match (&one.targets, &other.targets) {
-        (TargetFilter::Selectors(one), TargetFilter::Selectors(other)) => are_same(one, other),
-        (
-            TargetFilter::Values { name, values },
-            TargetFilter::Values {
-                name: other_name,
-                values: other_values,
-            },
-        ) => name == other_name && values == other_values,
-        _ => false,
-    };
-    targets && one.limits == other.limits && are_same(&one.metrics, &other.metrics)
-}
-
-fn are_same(one: &[Selector], other: &[Selector]) -> bool {
-    let parts = |matcher: &Matcher| {
-        (
-            matcher.name().to_owned(),
-            matcher.op(),
-            matcher.value().to_owned(),
-        )
-    };
-    let parts = |selectors: &[Selector]| -> Vec<Vec<_>> {
-        let matchers = selectors.iter().map(Selector::matchers);
-        matchers.map(|it| it.iter().map(parts).collect()).collect()
-    };
-    parts(one) == parts(other)
 }

@@ -74,19 +74,41 @@ fn nothing_is_kept_of_what_is_gone_or_unused() {
     let kept = opened(&store, "b");
     let counts = || scopes.each_ref().map(|scope| seen(&store, scope).len());
     assert_eq!(counts(), [2, 2]);
-    let stored = Arc::downgrade(store.targets.load()[0].as_ref().unwrap());
+    let stored = Arc::downgrade(store.targets.load().places()[0].as_ref().unwrap());
     let table = Arc::downgrade(&store.snapshot(&Scope::Everything).published[1].table);
     drop(writer);
     store.sweep(12_000);
     assert!(stored.upgrade().is_none(), "a tenant keeps a target");
     assert_eq!(counts(), [0, 1]);
     store.sweep(12_000);
-    assert_eq!(store.known_tenants().len(), 2);
+    assert_eq!(store.known_views().len(), 2);
     drop(scopes);
-    assert!(store.known_tenants().is_empty());
+    assert!(store.known_views().is_empty());
     drop(kept);
     store.sweep(12_000);
     assert!(table.upgrade().is_none());
+}
+
+#[test]
+fn what_others_lose_changes_nothing() {
+    let store = Store::new(Duration::from_secs(10));
+    let scope = tenant(&[r#"{instance="a"}"#], &[]);
+    let _own = opened(&store, "a");
+    let foreign = opened(&store, "b");
+    assert_eq!(seen(&store, &scope).len(), 2);
+    let before = store.snapshot(&scope);
+    let index = before.index();
+    drop(foreign);
+    store.sweep(12_000);
+    assert_eq!(store.snapshot(&Scope::Everything).target_count(), 1);
+    let after = store.snapshot(&scope);
+    assert!(Arc::ptr_eq(&before.targets, &after.targets));
+    assert!(Arc::ptr_eq(&index, &after.index()));
+    let _new = opened(&store, "c");
+    assert!(Arc::ptr_eq(
+        &before.targets,
+        &store.snapshot(&scope).targets
+    ));
 }
 
 #[test]

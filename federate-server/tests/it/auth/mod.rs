@@ -64,7 +64,7 @@ fn tenant(name: &str, services: &[&str]) -> Tenant {
 
 /// The services that a user sees, sorted.
 fn services(of: &Principal) -> Vec<String> {
-    let Some(TargetFilter::Values { values, .. }) = of.scope().tenant().map(|it| &it.targets)
+    let Some(TargetFilter::Values { values, .. }) = of.scope().tenant().map(|it| it.targets())
     else {
         panic!("{of:?} sees otherwise");
     };
