@@ -4,7 +4,7 @@ use std::time::Duration;
 use prom_model::target::{Access, ServerIdentity};
 use tokio::time::sleep;
 
-use crate::fakes::{Fake, Running, auth, list, service, unauthorized, unreachable};
+use crate::fakes::{BOTH, Fake, Running, auth, list, service, unauthorized, unreachable};
 
 fn access(running: &Running) -> Arc<dyn Access> {
     let groups = running.discovery.groups();
@@ -12,18 +12,10 @@ fn access(running: &Running) -> Arc<dyn Access> {
     groups[0].access.clone().expect("a group has access")
 }
 
-async fn running(fake: &Fake) -> Running {
-    let running = fake.run();
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
-    running
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_first_targets_come_with_credentials_and_identity() {
     let fake = Fake::new();
-    let running = running(&fake).await;
+    let running = fake.run_until(&BOTH).await;
     let access = access(&running);
     assert_eq!(access.basic_auth().as_deref(), Some(&auth("first")));
     let want = ServerIdentity {
@@ -37,7 +29,7 @@ async fn the_first_targets_come_with_credentials_and_identity() {
 #[tokio::test(start_paused = true)]
 async fn refused_credentials_are_read_again() {
     let fake = Fake::new();
-    let running = running(&fake).await;
+    let running = fake.run_until(&BOTH).await;
     let access = access(&running);
     sleep(Duration::from_secs(60)).await;
     fake.world().credentials = Ok(Some(auth("second")));
@@ -56,7 +48,7 @@ async fn refused_credentials_are_read_again() {
 #[tokio::test(start_paused = true)]
 async fn refusals_that_a_reading_does_not_help_are_rate_limited() {
     let fake = Fake::new();
-    let running = running(&fake).await;
+    let running = fake.run_until(&BOTH).await;
     let access = access(&running);
     for _ in 0..3600 {
         access.rejected(&access.basic_auth().unwrap());
@@ -69,7 +61,7 @@ async fn refusals_that_a_reading_does_not_help_are_rate_limited() {
 #[tokio::test(start_paused = true)]
 async fn credentials_stay_while_they_cannot_be_read() {
     let fake = Fake::new();
-    let running = running(&fake).await;
+    let running = fake.run_until(&BOTH).await;
     let access = access(&running);
     fake.world().credentials = Err(unreachable);
     fake.world().ca = Err(unreachable);
@@ -103,7 +95,7 @@ async fn credentials_stay_while_they_cannot_be_read() {
 async fn an_endpoint_without_credentials_from_the_first_is_none_to_complain_of() {
     let fake = Fake::new();
     fake.world().credentials = Ok(None);
-    let running = running(&fake).await;
+    let running = fake.run_until(&BOTH).await;
     assert_eq!(access(&running).basic_auth(), None);
     assert_eq!(running.discovery.status().credentials_error, None);
 }
@@ -120,9 +112,7 @@ async fn credentials_are_read_as_soon_as_the_api_answers_again() {
     fake.world().list = Ok(list([service("a")]));
     fake.world().credentials = Ok(Some(auth("first")));
     fake.world().ca = Ok("the ca".to_owned());
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    running.targets_become(&BOTH).await;
     sleep(Duration::from_secs(1)).await;
     let access = access(&running);
     assert_eq!(access.basic_auth().as_deref(), Some(&auth("first")));
@@ -132,14 +122,14 @@ async fn credentials_are_read_as_soon_as_the_api_answers_again() {
 #[tokio::test(start_paused = true)]
 async fn another_host_name_changes_the_identity_behind_the_same_access() {
     let fake = Fake::new();
-    let running = running(&fake).await;
+    let running = fake.run_until(&BOTH).await;
     let access = access(&running);
     let mut moved = service("a");
     moved.host = Some("moved.host".to_owned());
     fake.world().list = Ok(list([moved]));
     sleep(Duration::from_secs(300)).await;
     // Its addresses aren't known, those of before stay.
-    assert_eq!(running.targets(), ["10.0.0.1:9273", "10.0.0.2:9273"]);
+    assert_eq!(running.targets(), BOTH);
     assert_eq!(access.server_identity().unwrap().server_name, "moved.host");
     assert!(Arc::ptr_eq(&access, &self::access(&running)));
 }

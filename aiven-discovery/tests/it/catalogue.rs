@@ -9,11 +9,10 @@ use prom_model::label::LabelSet;
 use tokio::time::{Instant, sleep};
 
 use crate::fakes::{
-    Fake, Running, addresses, bare_service, list, listed, service, settings, unauthorized,
+    BOTH, Fake, Running, addresses, bare_service, list, listed, service, settings, unauthorized,
     unreachable,
 };
 
-const BOTH: [&str; 2] = ["10.0.0.1:9273", "10.0.0.2:9273"];
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A catalogue that has `a`, as Aiven has, and is asked each minute.
@@ -22,7 +21,7 @@ fn fake() -> Fake {
     fake.world().listing_interval = Some(INTERVAL);
     fake.world().listing = listed(&["a"]);
     let b = addresses(&["10.0.1.1"]);
-    fake.world().hosts.insert("b.host".to_owned(), b);
+    fake.resolve_to("b.host", b);
     fake
 }
 
@@ -31,8 +30,7 @@ const WITH_B: [&str; 3] = [BOTH[0], BOTH[1], "10.0.1.1:9273"];
 #[tokio::test(start_paused = true)]
 async fn each_keeps_its_pace() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     sleep(Duration::from_secs(361)).await;
     assert_eq!(fake.count("list"), 7);
     assert_eq!(fake.count("services"), 4);
@@ -45,8 +43,7 @@ async fn the_first_round_waits_for_the_catalogue_and_runs_in_order() {
     fake.world().list = Ok(list([bare_service("a")]));
     fake.world().api_delay = Duration::from_millis(10);
     let started = Instant::now();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let _running = fake.run_until(&BOTH).await;
     assert!(started.elapsed() < Duration::from_secs(1));
     let calls = fake.world().calls.clone();
     let rounds = ["list", "services", "integrate a ours", "resolve a.host"];
@@ -58,8 +55,7 @@ async fn the_first_round_waits_for_the_catalogue_and_runs_in_order() {
 #[tokio::test(start_paused = true)]
 async fn the_port_of_a_new_integration_is_asked_for_soon() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     sleep(Duration::from_secs(5)).await;
     fake.world().list = Ok(list([service("a"), bare_service("b")]));
     fake.world().listing = listed(&["a", "b"]);
@@ -85,8 +81,7 @@ async fn the_port_of_a_new_integration_is_asked_for_soon() {
 #[tokio::test(start_paused = true)]
 async fn a_new_service_is_asked_of_aiven_at_once() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     sleep(Duration::from_secs(5)).await;
     // Made just after both were read; the service list would be read after two minutes only.
     fake.world().list = Ok(list([service("a"), bare_service("b")]));
@@ -100,8 +95,7 @@ async fn a_new_service_is_asked_of_aiven_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_aiven_lists_late_is_asked_for_soon_and_then_slower() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     fake.world().listing = listed(&["a", "b"]);
     sleep(INTERVAL + Duration::from_secs(10)).await;
     assert!(fake.count("services") >= 3, "{}", fake.count("services"));
@@ -124,8 +118,7 @@ async fn a_service_that_aiven_lists_late_is_asked_for_soon_and_then_slower() {
 #[tokio::test(start_paused = true)]
 async fn a_service_without_a_host_name_is_asked_for_soon() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let mut building = service("b");
     building.host = None;
     fake.world().list = Ok(list([service("a"), building]));
@@ -146,8 +139,7 @@ async fn what_is_gone_goes_and_what_is_renamed_stays() {
     let fake = fake();
     fake.world().list = Ok(list([service("a"), service("b")]));
     fake.world().listing = listed(&["a", "b"]);
-    let running = fake.run();
-    running.targets_become(&WITH_B).await;
+    let running = fake.run_until(&WITH_B).await;
     fake.world().listing = listed(&["b"]);
     running.targets_become(&WITH_B[2..]).await;
     let renamed = LabelSet::from_iter([("service_name", "other")]);
@@ -162,8 +154,7 @@ async fn what_is_gone_goes_and_what_is_renamed_stays() {
 #[tokio::test(start_paused = true)]
 async fn an_unchanged_listing_publishes_nothing() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let mut groups = running.discovery.groups();
     groups.borrow_and_update();
     fake.world().listing = listed(&["a"]);
@@ -175,8 +166,7 @@ async fn an_unchanged_listing_publishes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_catalogue_that_fails_or_hangs_keeps_everything_and_delays_nothing() {
     let fake = fake();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     fake.world().listing = Err(|| CatalogueError::Other("gone".into()));
     let before = (fake.count("list"), fake.count("services"));
     sleep(Duration::from_secs(1201)).await;
@@ -187,9 +177,7 @@ async fn a_catalogue_that_fails_or_hangs_keeps_everything_and_delays_nothing() {
     assert!((20..=45).contains(&tried), "{tried}");
     assert_eq!(fake.count("services") - before.1, 10);
     fake.world().listing_hangs = true;
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.3"]));
     running.targets_become(&["10.0.0.3:9273"]).await;
     sleep(Duration::from_secs(600)).await;
     assert_eq!(running.targets(), ["10.0.0.3:9273"]);
@@ -202,8 +190,7 @@ async fn a_catalogue_that_fails_or_hangs_keeps_everything_and_delays_nothing() {
 async fn an_aiven_that_is_down_is_not_hammered_for_new_services() {
     for failure in [unreachable as fn() -> _, unauthorized] {
         let fake = fake();
-        let running = fake.run();
-        running.targets_become(&BOTH).await;
+        let running = fake.run_until(&BOTH).await;
         fake.world().list = Err(failure);
         sleep(Duration::from_secs(600)).await;
         let before = fake.count("services");
@@ -237,8 +224,7 @@ async fn nothing_is_known_until_both_have_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_successor_starts_with_the_listing_of_before() {
     let fake = fake();
-    let former = fake.run();
-    former.targets_become(&BOTH).await;
+    let former = fake.run_until(&BOTH).await;
     fake.world().listing = Err(|| CatalogueError::Other("gone".into()));
     let (discoverer, discovery) = fake.discoverer_with(settings());
     let successor = Running::start((discoverer.succeeding(&former.discovery), discovery));

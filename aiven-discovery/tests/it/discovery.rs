@@ -11,11 +11,9 @@ use prom_model::label::LabelSet;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::fakes::{
-    Fake, Running, addresses, auth, bare_service, list, service, settings, unauthorized,
-    unreachable,
+    BOTH, Fake, Running, addresses, auth, bare_service, list, listed, service, settings,
+    unauthorized, unreachable,
 };
-
-const BOTH: [&str; 2] = ["10.0.0.1:9273", "10.0.0.2:9273"];
 
 /// Time for every loop to have gone round several times.
 const ROUNDS: Duration = Duration::from_secs(600);
@@ -25,8 +23,7 @@ async fn the_first_round_runs_at_once_and_in_order() {
     let fake = Fake::new();
     fake.world().list = Ok(list([bare_service("a")]));
     let started = Instant::now();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let _running = fake.run_until(&BOTH).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
     let calls = fake.world().calls.clone();
     let rounds = ["services", "integrate a ours", "resolve a.host"];
@@ -40,8 +37,7 @@ async fn the_first_round_runs_at_once_and_in_order() {
 #[tokio::test(start_paused = true)]
 async fn each_loop_keeps_its_interval() {
     let fake = Fake::new();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let _running = fake.run_until(&BOTH).await;
     sleep(Duration::from_secs(361)).await;
     assert_eq!(fake.count("services"), 4);
     assert_eq!(fake.count("resolve"), 9);
@@ -51,18 +47,13 @@ async fn each_loop_keeps_its_interval() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_published_when_nothing_changed() {
     let fake = Fake::new();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let mut groups = running.discovery.groups();
     groups.borrow_and_update();
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.2", "10.0.0.1"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.2", "10.0.0.1"]));
     sleep(ROUNDS).await;
     assert!(!groups.has_changed().unwrap());
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.3"]));
     running.targets_become(&["10.0.0.3:9273"]).await;
 }
 
@@ -106,8 +97,7 @@ async fn whatever_fails_the_last_good_targets_stay() {
     ];
     for failure in failures {
         let fake = Fake::new();
-        let running = fake.run();
-        running.targets_become(&BOTH).await;
+        let running = fake.run_until(&BOTH).await;
         running.progress_becomes(Progress::Discovered).await;
         let succeeded = running.discovery.status().last_success;
         fake.world().list = Err(failure);
@@ -138,9 +128,7 @@ async fn whatever_fails_the_last_good_targets_stay() {
 
         fake.world().list = Ok(list([service("a"), service("b")]));
         fake.world().listing = Ok(Listing::WholeProject);
-        fake.world()
-            .hosts
-            .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+        fake.resolve_to("b.host", addresses(&["10.0.1.1"]));
         running
             .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
             .await;
@@ -152,13 +140,8 @@ async fn whatever_fails_the_last_good_targets_stay() {
 async fn a_service_that_is_no_longer_listed_loses_its_targets() {
     let fake = Fake::new();
     fake.world().list = Ok(list([service("a"), service("b")]));
-    fake.world()
-        .hosts
-        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
-    let running = fake.run();
-    running
-        .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
-        .await;
+    fake.resolve_to("b.host", addresses(&["10.0.1.1"]));
+    let running = fake.run_until(&[BOTH[0], BOTH[1], "10.0.1.1:9273"]).await;
     fake.world().list = Ok(list([service("b")]));
     running.targets_become(&["10.0.1.1:9273"]).await;
     fake.world().list = Ok(list([]));
@@ -184,8 +167,7 @@ async fn a_first_attempt_that_fails_is_told_from_one_under_way() {
 #[tokio::test(start_paused = true)]
 async fn a_list_suddenly_empty_is_not_believed_while_a_service_exists() {
     let fake = Fake::new();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     fake.world().list = Ok(list([]));
     for exists in [Ok(true), Err(unreachable as fn() -> ApiError)] {
         fake.world().exists = exists;
@@ -202,9 +184,7 @@ async fn a_malformed_service_stays_as_it_was() {
     let fake = Fake::new();
     fake.world().list = Ok(list([service("a"), service("b"), service("c")]));
     for (host, address) in [("b.host", "10.0.1.1"), ("c.host", "10.0.2.1")] {
-        fake.world()
-            .hosts
-            .insert(host.to_owned(), addresses(&[address]));
+        fake.resolve_to(host, addresses(&[address]));
     }
     let running = fake.run();
     let all = [BOTH[0], BOTH[1], "10.0.1.1:9273", "10.0.2.1:9273"];
@@ -233,8 +213,7 @@ async fn a_malformed_service_stays_as_it_was() {
 async fn one_failing_lookup_costs_no_other_service() {
     let fake = Fake::new();
     fake.world().list = Ok(list([service("a"), service("b")]));
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let status = running.discovery.status();
     assert_eq!(status.services[1].no_targets, Some(NoTargets::NoAddress));
     assert_eq!(
@@ -242,9 +221,7 @@ async fn one_failing_lookup_costs_no_other_service() {
         Some("no addresses")
     );
     fake.world().hosts.clear();
-    fake.world()
-        .hosts
-        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    fake.resolve_to("b.host", addresses(&["10.0.1.1"]));
     running
         .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
         .await;
@@ -254,46 +231,31 @@ async fn one_failing_lookup_costs_no_other_service() {
 async fn a_family_without_an_answer_keeps_its_addresses() {
     let fake = Fake::new();
     let both = addresses(&["10.0.0.1", "2001:db8::1"]);
-    fake.world().hosts.insert("a.host".to_owned(), both);
-    let running = fake.run();
-    running
-        .targets_become(&["10.0.0.1:9273", "[2001:db8::1]:9273"])
+    fake.resolve_to("a.host", both);
+    let running = fake
+        .run_until(&["10.0.0.1:9273", "[2001:db8::1]:9273"])
         .await;
     let v4_only = Addresses {
         unknown: Some(Family::V6),
         ..addresses(&["10.0.0.9"])
     };
-    fake.world().hosts.insert("a.host".to_owned(), v4_only);
+    fake.resolve_to("a.host", v4_only);
     running
         .targets_become(&["10.0.0.9:9273", "[2001:db8::1]:9273"])
         .await;
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.9"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.9"]));
     running.targets_become(&["10.0.0.9:9273"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_targets_follow_the_catalogue() {
     let fake = Fake::new();
-    let listed = |names: &[&str]| {
-        let labels = |name: &&str| {
-            let labels = LabelSet::from_iter([("org_name", format!("org-{name}"))]);
-            ((*name).to_owned(), labels)
-        };
-        Ok(Listing::Services(Arc::new(
-            names.iter().map(labels).collect::<BTreeMap<_, _>>(),
-        )))
-    };
     fake.world().list = Ok(list([service("a"), service("b")]));
-    fake.world()
-        .hosts
-        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    fake.resolve_to("b.host", addresses(&["10.0.1.1"]));
     fake.world().listing = listed(&["a", "absent"]);
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let groups = running.discovery.groups().borrow().clone();
-    assert_eq!(groups[0].labels.get("org_name"), Some("org-a"));
+    assert_eq!(groups[0].labels.get("service_name"), Some("name of a"));
     let status = running.discovery.status();
     assert_eq!(status.missing, ["absent"]);
     assert_eq!(status.services[1].no_targets, Some(NoTargets::NotListed));
@@ -316,13 +278,10 @@ async fn without_a_catalogue_there_is_nothing_to_publish() {
 #[tokio::test(start_paused = true)]
 async fn a_catalogue_that_hangs_pins_nothing() {
     let fake = Fake::new();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     fake.world().listing_hangs = true;
     fake.world().list = Ok(list([service("b")]));
-    fake.world()
-        .hosts
-        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    fake.resolve_to("b.host", addresses(&["10.0.1.1"]));
     // By the catalogue of before, and the list of now.
     running.targets_become(&["10.0.1.1:9273"]).await;
     let status = running.discovery.status();
@@ -335,8 +294,7 @@ async fn a_catalogue_that_hangs_pins_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_powered_off_service_has_no_targets_until_it_is_back() {
     let fake = Fake::new();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let mut off = service("a");
     off.state = ServiceState::PowerOff;
     off.host = None;
@@ -347,23 +305,18 @@ async fn a_powered_off_service_has_no_targets_until_it_is_back() {
     fake.world().list = Ok(list([service("a")]));
     sleep(ROUNDS).await;
     assert_eq!(running.targets(), [""; 0]);
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.7"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.7"]));
     running.targets_become(&["10.0.0.7:9273"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_api_delays_no_lookup() {
     let fake = Fake::new();
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     fake.world().api_delay = ROUNDS;
     // Into the next refresh, which hangs.
     sleep(Duration::from_secs(150)).await;
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.3"]));
     advance(Duration::from_secs(45)).await;
     let waiting = Instant::now();
     running.targets_become(&["10.0.0.3:9273"]).await;
@@ -412,17 +365,14 @@ async fn a_refused_token_is_not_hammered() {
 async fn one_failing_integration_stops_no_other() {
     let fake = Fake::new();
     fake.world().list = Ok(list([bare_service("a"), bare_service("b"), service("c")]));
-    fake.world()
-        .hosts
-        .insert("b.host".to_owned(), addresses(&["10.0.1.1"]));
+    fake.resolve_to("b.host", addresses(&["10.0.1.1"]));
     fake.world()
         .integration_failures
         .insert("a".to_owned(), || ApiError::UnexpectedStatus {
             status: 400,
             message: "no".to_owned(),
         });
-    let running = fake.run();
-    running.targets_become(&["10.0.1.1:9273"]).await;
+    let running = fake.run_until(&["10.0.1.1:9273"]).await;
     assert_eq!(fake.count("integrate c"), 0);
     let status = running.discovery.status();
     assert_eq!(
@@ -479,8 +429,7 @@ async fn services_are_integrated_only_where_that_makes_sense() {
     let listed = listed.map(|name| (name, LabelSet::new())).collect();
     fake.world().listing = Ok(Listing::Services(Arc::new(listed)));
     fake.world().list = Ok(list(services));
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let _running = fake.run_until(&BOTH).await;
     let calls = fake.world().calls.clone();
     let integrated: Vec<_> = calls
         .iter()
@@ -511,17 +460,14 @@ async fn addresses_of_before_serve_until_a_lookup_succeeds() {
     let before = BTreeMap::from([("a".to_owned(), vec!["10.0.0.9".parse().unwrap()])]);
     let running = Running::start((discoverer.with_last_addresses(before), discovery));
     running.targets_become(&["10.0.0.9:9273"]).await;
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.1", "10.0.0.2"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.1", "10.0.0.2"]));
     running.targets_become(&BOTH).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_successor_starts_from_what_its_predecessor_knows() {
     let fake = Fake::new();
-    let former = fake.run();
-    former.targets_become(&BOTH).await;
+    let former = fake.run_until(&BOTH).await;
     fake.world().list = Err(unauthorized);
     fake.world().credentials = Err(unauthorized);
     fake.world().ca = Err(unauthorized);
@@ -545,8 +491,7 @@ async fn a_successor_starts_from_what_its_predecessor_knows() {
 #[tokio::test(start_paused = true)]
 async fn credentials_of_another_endpoint_are_not_taken_over() {
     let fake = Fake::new();
-    let former = fake.run();
-    former.targets_become(&BOTH).await;
+    let former = fake.run_until(&BOTH).await;
     fake.world().credentials = Err(unauthorized);
     let mut settings = settings();
     settings.targets.endpoint_id = Some("another".to_owned());
@@ -561,8 +506,7 @@ async fn credentials_of_another_endpoint_are_not_taken_over() {
 async fn the_groups_close_with_the_discoverer() {
     let fake = Fake::new();
     fake.world().credentials = Ok(Some(auth("p")));
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
+    let running = fake.run_until(&BOTH).await;
     let mut groups = running.discovery.groups();
     groups.borrow_and_update();
     drop(running);

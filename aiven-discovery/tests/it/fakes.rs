@@ -18,6 +18,9 @@ use prom_model::target::{BasicAuth, TargetGroup};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// The targets of [`Fake::new`].
+pub(crate) const BOTH: [&str; 2] = ["10.0.0.1:9273", "10.0.0.2:9273"];
+
 /// What the next answers are made from. A failure is made anew for each call.
 pub(crate) struct World {
     pub(crate) list: Result<ServiceList, fn() -> ApiError>,
@@ -88,9 +91,21 @@ impl Fake {
         Discoverer::new(settings, fake.clone(), fake.clone(), fake)
     }
 
+    /// From now on the name of `host` has these addresses.
+    pub(crate) fn resolve_to(&self, host: &str, addresses: Addresses) {
+        self.world().hosts.insert(host.to_owned(), addresses);
+    }
+
     /// Runs a discoverer of the usual settings until the result is dropped.
     pub(crate) fn run(&self) -> Running {
         Running::start(self.discoverer())
+    }
+
+    /// The same once its targets are `want`.
+    pub(crate) async fn run_until(&self, want: &[&str]) -> Running {
+        let running = self.run();
+        running.targets_become(want).await;
+        running
     }
 
     async fn called(&self, call: String) {

@@ -18,7 +18,7 @@ use tempfile::tempdir;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::fakes::{Fake, Running, addresses, service, unreachable};
+use crate::fakes::{BOTH, Fake, Running, addresses, service, unreachable};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -264,9 +264,8 @@ async fn a_restart_while_the_api_is_down_has_the_targets_of_before() {
         Running::start((discoverer.with_state_file(file.clone()), discovery))
     };
     let fake = Fake::new();
-    let both = ["10.0.0.1:9273", "10.0.0.2:9273"];
     let first = start(&fake);
-    first.targets_become(&both).await;
+    first.targets_become(&BOTH).await;
     let before = first.discovery.groups().borrow().clone();
     let saved = async {
         while !matches!(file.load("paas"), Ok(Some(last)) if !last.addresses.is_empty()) {
@@ -283,7 +282,7 @@ async fn a_restart_while_the_api_is_down_has_the_targets_of_before() {
     fake.world().ca = Err(unreachable);
     fake.world().hosts.clear();
     let second = start(&fake);
-    second.targets_become(&both).await;
+    second.targets_become(&BOTH).await;
     second.progress_becomes(Progress::Restored).await;
     let restored = second.discovery.groups().borrow().clone();
     assert_eq!(restored[0].labels, before[0].labels);
@@ -292,9 +291,7 @@ async fn a_restart_while_the_api_is_down_has_the_targets_of_before() {
     assert_eq!(access.server_identity().unwrap().ca_pem, "the ca");
     // Lookups go on without the API.
     drop(second);
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.3"]));
     let third = start(&fake);
     third.targets_become(&["10.0.0.3:9273"]).await;
     assert_eq!(*third.discovery.progress().borrow(), Progress::Restored);
@@ -316,9 +313,7 @@ async fn a_corrupt_state_file_is_no_obstacle() {
     let fake = Fake::new();
     let (discoverer, discovery) = fake.discoverer();
     let running = Running::start((discoverer.with_state_file(file.clone()), discovery));
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    running.targets_become(&BOTH).await;
     let saved = async {
         while !matches!(file.load("paas"), Ok(Some(_))) {
             sleep(Duration::from_millis(2)).await;

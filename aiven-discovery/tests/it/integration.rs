@@ -4,9 +4,8 @@ use aiven_discovery::api::{ApiError, ServiceState};
 use aiven_discovery::target_group::NoTargets;
 use tokio::time::sleep;
 
-use crate::fakes::{Fake, Running, bare_service, list, service, settings, unreachable};
+use crate::fakes::{BOTH, Fake, Running, bare_service, list, service, settings, unreachable};
 
-const BOTH: [&str; 2] = ["10.0.0.1:9273", "10.0.0.2:9273"];
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn refused() -> ApiError {
@@ -19,9 +18,7 @@ fn refused() -> ApiError {
 /// A service that was just integrated, of which the list doesn't say so.
 async fn unlisted_integration(fake: &Fake) -> Running {
     fake.world().list = Ok(list([bare_service("a")]));
-    let running = fake.run();
-    running.targets_become(&BOTH).await;
-    running
+    fake.run_until(&BOTH).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::fakes::{Fake, addresses, auth, list, listed, service, unauthorized, unreachable};
+use crate::fakes::{BOTH, Fake, addresses, auth, list, listed, service, unauthorized, unreachable};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -58,10 +58,7 @@ impl Log {
 async fn changes_are_logged_and_repeats_are_not() {
     let (log, _guard) = Log::start();
     let fake = Fake::new();
-    let running = fake.run();
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    let running = fake.run_until(&BOTH).await;
     assert_eq!(
         log.take(),
         [r#"INFO targets changed discovery=test targets=2"#]
@@ -79,9 +76,7 @@ async fn changes_are_logged_and_repeats_are_not() {
         ]
     );
     fake.world().list = Ok(list([service("a")]));
-    fake.world()
-        .hosts
-        .insert("a.host".to_owned(), addresses(&["10.0.0.3"]));
+    fake.resolve_to("a.host", addresses(&["10.0.0.3"]));
     fake.world().credentials = Ok(Some(auth("hunter2")));
     sleep(Duration::from_secs(3600)).await;
     let groups = running.discovery.groups().borrow().clone();
@@ -102,10 +97,7 @@ async fn changes_are_logged_and_repeats_are_not() {
 async fn a_token_that_expires_in_an_outage_is_told() {
     let (log, _guard) = Log::start();
     let fake = Fake::new();
-    let running = fake.run();
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    let _running = fake.run_until(&BOTH).await;
     fake.world().list = Err(unreachable);
     sleep(Duration::from_secs(3600)).await;
     log.take();
@@ -139,8 +131,7 @@ async fn a_listing_that_loses_most_services_is_told_once() {
             let hosts = NAMES.map(|name| (format!("{name}.host"), addresses(&["10.0.0.1"])));
             world.hosts.extend(hosts);
         }
-        let running = fake.run();
-        running.targets_become(&["10.0.0.1:9273"; 5]).await;
+        let running = fake.run_until(&["10.0.0.1:9273"; 5]).await;
         fake.world().list = Ok(list(of_aiven.iter().map(|name| service(name))));
         sleep(Duration::from_secs(600)).await;
         log.take();

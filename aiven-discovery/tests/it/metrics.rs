@@ -6,7 +6,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::time::sleep;
 
-use crate::fakes::{Fake, Running, bare_service, list, service, unreachable};
+use crate::fakes::{BOTH, Fake, Running, bare_service, list, service, unreachable};
 
 fn text(register: impl Fn(&mut Registry)) -> String {
     let mut registry = Registry::default();
@@ -43,9 +43,7 @@ async fn attempts_and_failures_are_counted_under_the_old_names() {
     let metrics = Metrics::default();
     let (discoverer, discovery) = fake.discoverer();
     let running = Running::start((discoverer.with_metrics(metrics.clone()), discovery));
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    running.targets_become(&BOTH).await;
     fake.world().list = Err(unreachable);
     fake.world().hosts.clear();
     sleep(Duration::from_secs(121)).await;
@@ -79,9 +77,7 @@ async fn the_metrics_of_this_crate() {
     settings.name = "a \"job\"".to_owned();
     let (discoverer, discovery) = fake.discoverer_with(settings);
     let running = Running::start((discoverer.with_metrics(metrics.clone()), discovery));
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    running.targets_become(&BOTH).await;
     let shown = text(|registry| metrics.register(registry));
     let f = |series: &str, want: u64| assert_eq!(value(&shown, series), Some(want), "{shown}");
     f("aiven_sd_refreshes_total", 1);
@@ -105,9 +101,7 @@ async fn credentials_that_are_no_longer_shown_are_counted() {
     let metrics = Metrics::default();
     let (discoverer, discovery) = fake.discoverer();
     let running = Running::start((discoverer.with_metrics(metrics.clone()), discovery));
-    running
-        .targets_become(&["10.0.0.1:9273", "10.0.0.2:9273"])
-        .await;
+    running.targets_become(&BOTH).await;
     fake.world().credentials = Ok(None);
     sleep(Duration::from_secs(601)).await;
     let shown = text(|registry| metrics.register(registry));
