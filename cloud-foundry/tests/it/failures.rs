@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use cloud_foundry::{
-    AnswerError, CloudFoundry, CloudFoundryOptions, ListError, RetryPolicy, Transient,
+    AnswerError, CloudFoundry, CloudFoundryOptions, ListError, RetryPolicy, Session, Transient,
 };
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
@@ -31,8 +31,9 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test]
 async fn what_will_not_pass_is_not_tried_again() {
+    let detail = "no\u{7}pe for bearer t0ken at https://u:hunter2@h/";
     let body = json!({
-        "errors": [{"code": 10003, "title": "CF-NotAuthorized", "detail": "no\u{7}pe for bearer t0ken at https://u:hunter2@h/"}],
+        "errors": [{"code": 10003, "title": "CF-NotAuthorized", "detail": detail}],
         "password": "hunter2",
     });
     for (status, want) in [
@@ -141,6 +142,17 @@ async fn nobody_listening_is_unreachable() {
     assert_tells_no_secret(&error);
 }
 
+/// Has the API answer a call of `session` as if it had moved.
+async fn fail_once(server: &MockServer, session: &Session) {
+    get(OFFERINGS)
+        .respond_with(ResponseTemplate::new(404))
+        .up_to_n_times(1)
+        .with_priority(1)
+        .mount(server)
+        .await;
+    assert!(guids(session).await.is_err());
+}
+
 #[tokio::test]
 async fn the_root_is_remembered_and_asked_again_after_a_failure() {
     let server = start().await;
@@ -149,13 +161,7 @@ async fn the_root_is_remembered_and_asked_again_after_a_failure() {
     guids(&session).await.unwrap();
     guids(&session).await.unwrap();
     assert_eq!(requests(&server, "/").await.len(), 1);
-    get(OFFERINGS)
-        .respond_with(ResponseTemplate::new(404))
-        .up_to_n_times(1)
-        .with_priority(1)
-        .mount(&server)
-        .await;
-    assert!(guids(&session).await.is_err());
+    fail_once(&server, &session).await;
     guids(&session).await.unwrap();
     assert_eq!(requests(&server, "/").await.len(), 2);
 }
@@ -166,13 +172,7 @@ async fn a_root_that_fails_leaves_the_addresses_of_before() {
     mount_lists(&server, &["a"]).await;
     let session = with_token(&server);
     guids(&session).await.unwrap();
-    get(OFFERINGS)
-        .respond_with(ResponseTemplate::new(404))
-        .up_to_n_times(1)
-        .with_priority(1)
-        .mount(&server)
-        .await;
-    assert!(guids(&session).await.is_err());
+    fail_once(&server, &session).await;
     get("/")
         .respond_with(ResponseTemplate::new(503))
         .with_priority(1)

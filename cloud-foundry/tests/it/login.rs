@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use cloud_foundry::{CloudFoundry, CloudFoundryOptions, LoginError};
@@ -6,12 +7,19 @@ use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
 use crate::platform::{
-    INSTANCES, TOKEN, assert_tells_no_secret, authorizations, get, grant_request, instance_page,
-    mount_grant, ok, options, page, platform, requests, start, token,
+    INSTANCES, TOKEN, assert_form, assert_tells_no_secret, authorizations, get, grant_request,
+    instance_page, mount_grant, ok, options, page, platform, refuse_grant, requests, start, token,
 };
 
 async fn login(cloud_foundry: &CloudFoundry) -> Result<BTreeSet<String>, LoginError> {
     cloud_foundry.login("somebody", &"pa55word".into()).await
+}
+
+/// That a login says nothing of the user; `of` tells which case it is.
+async fn assert_unavailable(server: &MockServer, of: impl Display) {
+    let error = login(&platform(server)).await.unwrap_err();
+    assert!(matches!(error, LoginError::Unavailable(_)), "{of}: {error}");
+    assert_tells_no_secret(&error);
 }
 
 #[tokio::test]
@@ -54,18 +62,12 @@ async fn names_and_passwords_arrive_as_they_are() {
         .await
         .unwrap();
     let asked = &requests(&server, TOKEN).await[0];
-    let mut form = asked.url.clone();
-    form.set_query(Some(std::str::from_utf8(&asked.body).unwrap()));
-    let form: Vec<_> = form.query_pairs().into_owned().collect();
     let want = [
         ("grant_type", "password"),
         ("username", name),
         ("password", password),
     ];
-    assert_eq!(
-        form,
-        want.map(|(name, value)| (name.to_owned(), value.to_owned()))
-    );
+    assert_form(asked, &want);
 }
 
 #[tokio::test]
@@ -85,11 +87,7 @@ async fn refusals_are_told_apart() {
         (404, "not_found", bad, "unavailable"),
     ] {
         let server = start().await;
-        let body = json!({"error": code, "error_description": description});
-        grant_request("password")
-            .respond_with(ResponseTemplate::new(status).set_body_json(body))
-            .mount(&server)
-            .await;
+        refuse_grant(&server, "password", status, [code, description]).await;
         let error = login(&platform(&server)).await.unwrap_err();
         let kind = match &error {
             LoginError::WrongCredentials => "wrong",
@@ -117,12 +115,7 @@ async fn a_refusal_that_is_not_uaas_tells_nothing_of_the_user() {
             .respond_with(ResponseTemplate::new(401).set_body_string(body))
             .mount(&server)
             .await;
-        let error = login(&platform(&server)).await.unwrap_err();
-        assert!(
-            matches!(error, LoginError::Unavailable(_)),
-            "{body}: {error}"
-        );
-        assert_tells_no_secret(&error);
+        assert_unavailable(&server, body).await;
     }
 }
 
@@ -135,12 +128,7 @@ async fn trouble_of_uaa_or_api_is_no_refusal() {
             .respond_with(answer)
             .mount(&server)
             .await;
-        let error = login(&platform(&server)).await.unwrap_err();
-        assert!(
-            matches!(error, LoginError::Unavailable(_)),
-            "{status}: {error}"
-        );
-        assert_tells_no_secret(&error);
+        assert_unavailable(&server, status).await;
         // What UAA may have counted isn't sent again.
         let attempts = if status == 429 { 3 } else { 1 };
         assert_eq!(requests(&server, TOKEN).await.len(), attempts, "{status}");
@@ -151,18 +139,16 @@ async fn trouble_of_uaa_or_api_is_no_refusal() {
         mount_grant(&server, "password", token("t0ken", None, 600)).await;
         let answer = ResponseTemplate::new(status).set_body_string("hunter2 t0ken");
         get(INSTANCES).respond_with(answer).mount(&server).await;
-        let error = login(&platform(&server)).await.unwrap_err();
-        assert!(
-            matches!(error, LoginError::Unavailable(_)),
-            "{status}: {error}"
-        );
-        assert_tells_no_secret(&error);
+        assert_unavailable(&server, status).await;
     }
 }
 
 #[tokio::test]
 async fn what_the_api_refuses_to_a_fresh_token_is_refused() {
-    let failure = |code: u64, title: &str| json!({"errors": [{"code": code, "title": title, "detail": "t0ken"}]});
+    let failure = |code: u64, title: &str| {
+        let error = json!({"code": code, "title": title, "detail": "t0ken"});
+        json!({"errors": [error]})
+    };
     for (status, body) in [
         (401, failure(1000, "CF-InvalidAuthToken")),
         (403, failure(10003, "CF-NotAuthorized")),
@@ -186,8 +172,7 @@ async fn a_connection_that_is_not_made_is_tried_again() {
     let server = MockServer::start().await;
     let root = json!({"links": {"uaa": {"href": "http://127.0.0.1:1"}}});
     get("/").respond_with(ok(root)).mount(&server).await;
-    let error = login(&platform(&server)).await.unwrap_err();
-    assert!(matches!(error, LoginError::Unavailable(_)), "{error}");
+    assert_unavailable(&server, "uaa").await;
     // Before each attempt it is asked anew where UAA is.
     assert_eq!(requests(&server, "/").await.len(), 3);
 }

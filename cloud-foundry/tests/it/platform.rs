@@ -65,6 +65,20 @@ pub(crate) async fn mount_grant(server: &MockServer, grant: &str, token: Value) 
         .await;
 }
 
+/// UAA refuses the grant, with its own words.
+pub(crate) async fn refuse_grant(
+    server: &MockServer,
+    grant: &str,
+    status: u16,
+    [error, description]: [&str; 2],
+) {
+    let body = json!({"error": error, "error_description": description});
+    grant_request(grant)
+        .respond_with(ResponseTemplate::new(status).set_body_json(body))
+        .mount(server)
+        .await;
+}
+
 pub(crate) fn grant_request(grant: &str) -> MockBuilder {
     Mock::given(method("POST"))
         .and(path(TOKEN))
@@ -95,8 +109,9 @@ pub(crate) fn token(access: &str, refresh: Option<&str>, expires_in: u64) -> Val
 
 pub(crate) fn page(resources: Value, next: Option<&str>) -> Value {
     let total = resources.as_array().map_or(0, Vec::len);
+    let next = next.map(|href| json!({"href": href}));
     json!({
-        "pagination": {"total_results": total, "total_pages": 1, "next": next.map(|href| json!({"href": href})), "previous": null},
+        "pagination": {"total_results": total, "total_pages": 1, "next": next, "previous": null},
         "resources": resources,
     })
 }
@@ -187,6 +202,23 @@ pub(crate) async fn requests(server: &MockServer, at: &str) -> Vec<Request> {
     let requests = server.received_requests().await.unwrap();
     let at_path = requests.into_iter().filter(|it| it.url.path() == at);
     at_path.collect()
+}
+
+/// The form in the body of `request`.
+pub(crate) fn form(request: &Request) -> Vec<(String, String)> {
+    let mut url = request.url.clone();
+    url.set_query(Some(std::str::from_utf8(&request.body).unwrap()));
+    url.query_pairs().into_owned().collect()
+}
+
+#[track_caller]
+pub(crate) fn assert_form(request: &Request, want: &[(&str, &str)]) {
+    let form = form(request);
+    let form: Vec<_> = form
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    assert_eq!(form, want);
 }
 
 /// The values of `Authorization` that requests for `at` had.

@@ -7,30 +7,22 @@ use wiremock::matchers::{body_string_contains, header};
 use wiremock::{Request, ResponseTemplate};
 
 use crate::platform::{
-    INSTANCES, OFFERINGS, TOKEN, as_client, as_user, assert_tells_no_secret, authorizations, get,
-    grant_request, guids, mount_grant, mount_lists, ok, platform, requests, start, token,
-    with_token,
+    INSTANCES, OFFERINGS, TOKEN, as_client, as_user, assert_form, assert_tells_no_secret,
+    authorizations, form, get, grant_request, guids, mount_grant, mount_lists, ok, platform,
+    refuse_grant, requests, start, token, with_token,
 };
+
+fn field(request: &Request, name: &str) -> Option<String> {
+    let mut form = form(request).into_iter();
+    form.find(|(field, _)| field == name)
+        .map(|(_, value)| value)
+}
 
 /// How often UAA was asked, and with which grants.
 async fn grants(server: &wiremock::MockServer) -> Vec<String> {
     let requests = requests(server, TOKEN).await;
-    let grant = |request: &Request| {
-        let mut form = url_of(request);
-        form.find(|(name, _)| name == "grant_type")
-            .map(|(_, value)| value)
-    };
+    let grant = |request| field(request, "grant_type");
     requests.iter().filter_map(grant).collect()
-}
-
-fn url_of(request: &Request) -> impl Iterator<Item = (String, String)> {
-    let text = String::from_utf8(request.body.clone()).unwrap();
-    let mut url = request.url.clone();
-    url.set_query(Some(&text));
-    url.query_pairs()
-        .into_owned()
-        .collect::<Vec<_>>()
-        .into_iter()
 }
 
 #[tokio::test]
@@ -46,15 +38,13 @@ async fn one_token_serves_many_calls() {
     let (first, second) = tokio::join!(guids(&first), guids(&second));
     assert!(first.is_ok() && second.is_ok());
     assert_eq!(grants(&server).await, ["client_credentials"]);
-    let form: Vec<_> = url_of(&requests(&server, TOKEN).await[0]).collect();
-    let want = [
-        ("grant_type", "client_credentials"),
-        ("client_id", "exporter"),
-        ("client_secret", "s3cret"),
-    ];
-    assert_eq!(
-        form,
-        want.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    assert_form(
+        &requests(&server, TOKEN).await[0],
+        &[
+            ("grant_type", "client_credentials"),
+            ("client_id", "exporter"),
+            ("client_secret", "s3cret"),
+        ],
     );
     let used = authorizations(&server, INSTANCES).await;
     assert!(used.iter().all(|it| it == "bearer t0ken"), "{used:?}");
@@ -81,29 +71,25 @@ async fn a_user_has_the_public_client_and_refreshes() {
     let session = as_user(&server);
     guids(&session).await.unwrap();
     let asked = requests(&server, TOKEN).await;
-    let form: Vec<_> = url_of(&asked[0]).collect();
-    let want = [
-        ("grant_type", "password"),
-        ("username", "somebody"),
-        ("password", "pa55word"),
-    ];
-    assert_eq!(
-        form,
-        want.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    assert_form(
+        &asked[0],
+        &[
+            ("grant_type", "password"),
+            ("username", "somebody"),
+            ("password", "pa55word"),
+        ],
     );
     assert!(
         asked
             .iter()
             .all(|it| it.headers["authorization"] == "Basic Y2Y6")
     );
-    let form: Vec<_> = url_of(&asked[1]).collect();
-    let want = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", "refresh-1"),
-    ];
-    assert_eq!(
-        form,
-        want.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    assert_form(
+        &asked[1],
+        &[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", "refresh-1"),
+        ],
     );
     assert_eq!(
         grants(&server).await,
@@ -113,15 +99,12 @@ async fn a_user_has_the_public_client_and_refreshes() {
 
 #[tokio::test]
 async fn a_refresh_token_that_fails_is_followed_by_one_fresh_grant() {
-    let ended = json!({"error": "invalid_token", "error_description": "Invalid refresh token expired: hunter2"});
+    let ended = ["invalid_token", "Invalid refresh token expired: hunter2"];
     for status in [400, 401, 500] {
         let server = start().await;
         mount_lists(&server, &["a"]).await;
         mount_grant(&server, "password", token("t0ken", Some("refresh-1"), 0)).await;
-        grant_request("refresh_token")
-            .respond_with(ResponseTemplate::new(status).set_body_json(&ended))
-            .mount(&server)
-            .await;
+        refuse_grant(&server, "refresh_token", status, ended).await;
         guids(&as_user(&server)).await.unwrap();
         let want = [
             "password",
@@ -137,7 +120,11 @@ async fn a_refresh_token_that_fails_is_followed_by_one_fresh_grant() {
 #[tokio::test]
 async fn a_refused_token_is_renewed_once() {
     let server = start().await;
-    let unauthorized = json!({"errors": [{"code": 1000, "title": "CF-InvalidAuthToken", "detail": "Invalid Auth Token"}]});
+    let unauthorized = json!({"errors": [{
+        "code": 1000,
+        "title": "CF-InvalidAuthToken",
+        "detail": "Invalid Auth Token",
+    }]});
     get(OFFERINGS)
         .and(header("authorization", "bearer revoked"))
         .respond_with(ResponseTemplate::new(401).set_body_json(&unauthorized))
@@ -220,11 +207,7 @@ async fn what_uaa_refuses_is_not_tried_again_at_once() {
     ];
     for (status, code, description, want) in refusals {
         let server = start().await;
-        let body = json!({"error": code, "error_description": description});
-        grant_request("password")
-            .respond_with(ResponseTemplate::new(status).set_body_json(body))
-            .mount(&server)
-            .await;
+        refuse_grant(&server, "password", status, [code, description]).await;
         let session = as_user(&server);
         let error = guids(&session).await.unwrap_err();
         assert_eq!(error.to_string(), want);
@@ -262,8 +245,10 @@ async fn a_changed_secret_file_is_tried_at_once() {
     std::fs::write(&file, "right & good = 100%\n").unwrap();
     assert!(guids(&session).await.is_ok());
     let asked = &requests(&server, TOKEN).await[1];
-    let secret = url_of(asked).find(|(name, _)| name == "client_secret");
-    assert_eq!(secret.unwrap().1, "right & good = 100%");
+    assert_eq!(
+        field(asked, "client_secret").unwrap(),
+        "right & good = 100%"
+    );
 }
 
 #[tokio::test]
