@@ -7,7 +7,7 @@ mod rounds;
 mod shown;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -310,6 +310,20 @@ impl Discovery {
     pub fn shown_status(&self) -> prom_model::target::DiscoveryStatus {
         let source = |service: &str| self.targets.source(service);
         shown::shown(&self.name, source, self.status())
+    }
+
+    /// The same of those services alone whose target groups are called one of `sources`, in the order of their names.
+    #[must_use]
+    pub fn shown_services(
+        &self,
+        sources: &HashSet<Arc<str>>,
+    ) -> Vec<prom_model::target::ServiceStatus> {
+        let source = |service: &str| self.targets.source(service);
+        let asked = sources.iter().filter_map(|it| self.targets.service(it));
+        let asked: HashSet<&str> = asked.collect();
+        let is_asked = |service: &str| asked.contains(service);
+        let services = lock(&self.known).service_statuses(&self.targets, is_asked);
+        shown::services(source, &services).collect()
     }
 }
 

@@ -135,6 +135,12 @@ impl TargetSettings {
     pub fn source(&self, service: &str) -> String {
         format!("{}/{service}", self.project)
     }
+
+    /// The service whose group is called `source`, `None` where there can be no such service.
+    #[must_use]
+    pub fn service<'a>(&self, source: &'a str) -> Option<&'a str> {
+        source.strip_prefix(&*self.project)?.strip_prefix('/')
+    }
 }
 
 /// The target group of each service that has targets, sorted by source, without `access`.

@@ -1,5 +1,6 @@
 //! Targets: as discovery publishes them, and as scraping finds them; and how both are doing.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +26,15 @@ pub struct TargetGroup {
 impl TargetGroup {
     /// Labels of each target: the group's, overlaid by its own.
     pub fn discovered_labels(&self) -> impl Iterator<Item = LabelSet> + '_ {
-        self.targets.iter().map(|target| {
-            let mut labels = self.labels.clone();
-            labels.extend(target.iter());
-            labels
-        })
+        self.targets.iter().map(|target| self.labels_of(target))
+    }
+
+    /// Labels of one of the targets, which has `own` ones: the group's, overlaid by those.
+    #[must_use]
+    pub fn labels_of(&self, own: &LabelSet) -> LabelSet {
+        let mut labels = self.labels.clone();
+        labels.extend(own.iter());
+        labels
     }
 }
 
@@ -157,6 +162,39 @@ pub struct PoolStatus {
 pub trait TargetStatuses: Send + Sync {
     /// Every pool, in the order of the configuration. Jobs without a target are among them.
     fn pools(&self) -> Vec<PoolStatus>;
+
+    /// The targets that the same pools scrape. Who asks often should be given the same lists until there are others,
+    /// so that which of the targets are whose need be found once only.
+    fn active(&self) -> Vec<Arc<dyn ActiveTargets>> {
+        let pools = self.pools().into_iter();
+        pools.map(|pool| Arc::new(pool) as _).collect()
+    }
+}
+
+/// The targets that one job scrapes. Which these are never changes, how they are doing does.
+pub trait ActiveTargets: Send + Sync + fmt::Debug {
+    /// The job's name.
+    fn job(&self) -> &Arc<str>;
+
+    /// Labels of each target after relabelling.
+    fn labels(&self) -> Box<dyn Iterator<Item = &LabelSet> + '_>;
+
+    /// How the target is doing whose labels are at this position.
+    fn status(&self, at: usize) -> Option<TargetStatus>;
+}
+
+impl ActiveTargets for PoolStatus {
+    fn job(&self) -> &Arc<str> {
+        &self.job
+    }
+
+    fn labels(&self) -> Box<dyn Iterator<Item = &LabelSet> + '_> {
+        Box::new(self.active.iter().map(|target| &*target.labels))
+    }
+
+    fn status(&self, at: usize) -> Option<TargetStatus> {
+        self.active.get(at).cloned()
+    }
 }
 
 /// How one discovery is doing, for people. Its texts are whatever the discovery was told: hostile until escaped.
@@ -172,6 +210,32 @@ pub struct DiscoveryStatus {
     pub last_error: String,
     /// The services that are to be discovered, in the order of their names; may be empty.
     pub services: Vec<ServiceStatus>,
+}
+
+/// Tells how every discovery is doing.
+pub trait DiscoveryStatuses: Send + Sync {
+    /// A row for each discovery.
+    fn discoveries(&self) -> Vec<DiscoveryStatus>;
+
+    /// The rows' services whose [`source`](ServiceStatus::source) is one of `sources`, and nothing else of them. Others
+    /// should cost as little as can be.
+    fn services(&self, sources: &HashSet<Arc<str>>) -> Vec<DiscoveryStatus> {
+        let only_services = |mut discovery: DiscoveryStatus| {
+            discovery.services.retain(|it| sources.contains(&it.source));
+            DiscoveryStatus {
+                services: discovery.services,
+                ..DiscoveryStatus::default()
+            }
+        };
+        let discoveries = self.discoveries().into_iter();
+        discoveries.map(only_services).collect()
+    }
+}
+
+impl<F: Fn() -> Vec<DiscoveryStatus> + Send + Sync> DiscoveryStatuses for F {
+    fn discoveries(&self) -> Vec<DiscoveryStatus> {
+        self()
+    }
 }
 
 /// How a service that is to be discovered is doing.

@@ -386,11 +386,7 @@ impl Known {
 
     pub(super) fn status(&self, settings: &TargetSettings) -> DiscoveryStatus {
         let error = |health: &Health| health.error().map(str::to_owned);
-        let services = self.services.iter().flatten();
-        let services: Vec<_> = services
-            .filter(|service| settings.service_types.contains(&service.service_type))
-            .map(|service| self.service_status(settings, service))
-            .collect();
+        let services = self.service_statuses(settings, |_| true);
         let missing = self.listing.iter().flat_map(|it| self.missing(it));
         let missing = missing.map(str::to_owned).collect();
         DiscoveryStatus {
@@ -403,6 +399,20 @@ impl Known {
             services,
             missing,
         }
+    }
+
+    /// Of the services of the configured types whose name `is_asked`.
+    pub(super) fn service_statuses(
+        &self,
+        settings: &TargetSettings,
+        is_asked: impl Fn(&str) -> bool,
+    ) -> Vec<ServiceStatus> {
+        let services = self.services.iter().flatten();
+        services
+            .filter(|service| settings.service_types.contains(&service.service_type))
+            .filter(|service| is_asked(&service.name))
+            .map(|service| self.service_status(settings, service))
+            .collect()
     }
 
     fn service_status(&self, settings: &TargetSettings, service: &Service) -> ServiceStatus {

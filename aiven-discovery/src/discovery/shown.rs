@@ -25,13 +25,8 @@ pub(super) fn shown(name: &str, source: impl Fn(&str) -> String, status: Discove
     let errors = errors
         .into_iter()
         .filter_map(|(what, error)| Some(format!("{what}{}", error?)));
-    let listed = status
-        .services
-        .iter()
-        .filter(|service| service.no_targets != Some(NoTargets::NotListed));
     let missing = status.missing.iter().map(|name| missing(name));
-    let listed = listed.map(|status| service(status, source(&status.name)));
-    let mut services: Vec<_> = listed.chain(missing).collect();
+    let mut services: Vec<_> = services(source, &status.services).chain(missing).collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     Shown {
         name: format!("Aiven project {name}"),
@@ -40,6 +35,16 @@ pub(super) fn shown(name: &str, source: impl Fn(&str) -> String, status: Discove
         last_error: errors.collect::<Vec<_>>().join("; "),
         services,
     }
+}
+
+/// What is said of those of the services that are to be discovered.
+pub(super) fn services(
+    source: impl Fn(&str) -> String,
+    services: &[ServiceStatus],
+) -> impl Iterator<Item = Service> {
+    let listed = |service: &&ServiceStatus| service.no_targets != Some(NoTargets::NotListed);
+    let listed = services.iter().filter(listed);
+    listed.map(move |status| service(status, source(&status.name)))
 }
 
 fn service(status: &ServiceStatus, source: String) -> Service {

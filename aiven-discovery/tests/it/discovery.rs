@@ -8,6 +8,7 @@ use aiven_discovery::discovery::{DiscoverySettings, Progress};
 use aiven_discovery::resolve::{Addresses, Family};
 use aiven_discovery::target_group::NoTargets;
 use prom_model::label::LabelSet;
+use prom_model::target::ServiceStatus;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::fakes::{
@@ -225,6 +226,25 @@ async fn one_failing_lookup_costs_no_other_service() {
     running
         .targets_become(&[BOTH[0], BOTH[1], "10.0.1.1:9273"])
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_services_are_told_as_all_are() {
+    let fake = Fake::new();
+    fake.world().list = Ok(list([service("a"), service("b")]));
+    let running = fake.run();
+    running.targets_become(&BOTH).await;
+    let all = running.discovery.shown_status().services;
+    let names: Vec<_> = all.iter().map(|it| (&*it.name, &*it.source)).collect();
+    assert_eq!(names, [("a", "paas/a"), ("b", "paas/b")]);
+    let f = |sources: &[&str], want: &[ServiceStatus]| {
+        let asked = sources.iter().copied().map(Into::into).collect();
+        let got = running.discovery.shown_services(&asked);
+        assert_eq!(got, want, "{sources:?}");
+    };
+    f(&["paas/a", "paas/b"], &all);
+    f(&["paas/b"], &all[1..]);
+    f(&["b", "paas/c", "other/b", ""], &[]);
 }
 
 #[tokio::test(start_paused = true)]

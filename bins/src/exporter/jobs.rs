@@ -1,5 +1,6 @@
 //! Discovery and scraping of all jobs, as a configuration wants them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -84,6 +85,17 @@ impl View {
             .iter()
             .map(AivenDiscovery::shown_status)
             .collect()
+    }
+
+    /// Of each row the services of these sources alone.
+    #[must_use]
+    pub fn services(&self, sources: &HashSet<Arc<str>>) -> Vec<DiscoveryStatus> {
+        let discoveries = self.aiven.iter();
+        let rows = discoveries.map(|discovery| DiscoveryStatus {
+            services: discovery.shown_services(sources),
+            ..DiscoveryStatus::default()
+        });
+        rows.collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The exporter's HTTP server.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use federate_server::store::Store;
 use federate_server::tenant::Fleet;
 use federate_server::web_config::{LiveWebConfig, ReloadError};
 use prom_model::secret::Secret;
+use prom_model::target::{DiscoveryStatus, DiscoveryStatuses};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -232,6 +234,19 @@ impl Server {
     }
 }
 
+/// How the discoveries of the running configuration are doing.
+struct Discoveries(Arc<Reloader>);
+
+impl DiscoveryStatuses for Discoveries {
+    fn discoveries(&self) -> Vec<DiscoveryStatus> {
+        self.0.view().rows()
+    }
+
+    fn services(&self, sources: &HashSet<Arc<str>>) -> Vec<DiscoveryStatus> {
+        self.0.view().services(sources)
+    }
+}
+
 fn app_state(
     parts: ServerParts,
     auth: Arc<Authenticator>,
@@ -239,11 +254,7 @@ fn app_state(
     is_tls: bool,
 ) -> AppState {
     let reloader = Arc::clone(&parts.reloader);
-    let (discovered, rows, shown) = (
-        Arc::clone(&reloader),
-        Arc::clone(&reloader),
-        Arc::clone(&reloader),
-    );
+    let (discovered, shown) = (Arc::clone(&reloader), Arc::clone(&reloader));
     let hostname = build::hostname();
     let scheme = if is_tls { "https" } else { "http" };
     let external_url = ExternalUrl::of_host(scheme, &hostname, local_addr.port());
@@ -253,7 +264,7 @@ fn app_state(
             Arc::new(move || discovered.view().discovered()),
             http_sd::render,
         )
-        .with_discovery(Arc::new(move || rows.view().rows()));
+        .with_discovery(Arc::new(Discoveries(Arc::clone(&reloader))));
     AppState {
         federation: parts.federation,
         series: parts.store,

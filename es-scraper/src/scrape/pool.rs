@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use prom_model::exposition::Format;
-use prom_model::target::{PoolStatus, TargetStatus};
+use prom_model::label::LabelSet;
+use prom_model::target::{ActiveTargets, PoolStatus, TargetStatus};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, info_span, warn};
@@ -119,18 +120,29 @@ pub(crate) struct PoolView {
     targets: ArcSwap<ViewedTargets>,
 }
 
-#[derive(Debug, Default)]
-struct ViewedTargets {
+#[derive(Debug)]
+pub(crate) struct ViewedTargets {
+    job: Arc<str>,
     active: Vec<(Arc<Target>, Arc<LastScrapeCell>)>,
     others: Targets,
 }
 
 impl PoolView {
     pub(crate) fn new(job: Arc<str>) -> Self {
+        let targets = ViewedTargets {
+            job: Arc::clone(&job),
+            active: Vec::new(),
+            others: Targets::default(),
+        };
         Self {
             job,
-            targets: ArcSwap::default(),
+            targets: ArcSwap::from_pointee(targets),
         }
+    }
+
+    /// The same until there are others.
+    pub(crate) fn targets(&self) -> Arc<ViewedTargets> {
+        self.targets.load_full()
     }
 
     pub(crate) fn status(&self) -> PoolStatus {
@@ -151,6 +163,21 @@ impl PoolView {
             dropped_count: targets.others.dropped_count,
             failed: failed.collect(),
         }
+    }
+}
+
+impl ActiveTargets for ViewedTargets {
+    fn job(&self) -> &Arc<str> {
+        &self.job
+    }
+
+    fn labels(&self) -> Box<dyn Iterator<Item = &LabelSet> + '_> {
+        Box::new(self.active.iter().map(|(target, _)| &**target.labels()))
+    }
+
+    fn status(&self, at: usize) -> Option<TargetStatus> {
+        let (target, last) = self.active.get(at)?;
+        Some(target_status(target, last))
     }
 }
 
@@ -344,6 +371,7 @@ impl ScrapePool {
         }
         self.shared.metrics.pool_synced(job, count, limit, failed);
         self.view.targets.store(Arc::new(ViewedTargets {
+            job: Arc::clone(&self.view.job),
             active: viewed,
             others: targets,
         }));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::HeaderValue;
 use prom_model::label::LabelSet;
 use prom_model::sink::Sink;
-use prom_model::target::{PoolStatus, TargetStatuses};
+use prom_model::target::{ActiveTargets, PoolStatus, TargetStatuses};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -193,6 +193,12 @@ impl Scraper {
         while tasks.join_next().await.is_some() {}
     }
 
+    fn views(&self) -> Vec<Arc<PoolView>> {
+        let pools = self.lock();
+        let running = pools.running.iter();
+        running.map(|pool| Arc::clone(&pool.view)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pools> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,15 +206,12 @@ impl Scraper {
 
 impl TargetStatuses for Scraper {
     fn pools(&self) -> Vec<PoolStatus> {
-        let views: Vec<_> = {
-            let pools = self.lock();
-            pools
-                .running
-                .iter()
-                .map(|pool| Arc::clone(&pool.view))
-                .collect()
-        };
-        views.iter().map(|view| view.status()).collect()
+        self.views().iter().map(|view| view.status()).collect()
+    }
+
+    fn active(&self) -> Vec<Arc<dyn ActiveTargets>> {
+        let views = self.views();
+        views.iter().map(|view| view.targets() as _).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! When targets are scraped and what changes of targets and settings do; on paused time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use es_scraper::relabel::{RelabelConfig, RelabelFields};
@@ -310,6 +311,34 @@ async fn the_state_of_targets_is_told() {
     assert_eq!(&*status.scrape_url, "http://h:1/metrics");
     let at_ms = i64::try_from(transport.scrapes("h:1")[0]).unwrap() + START_MS;
     assert!((at_ms - status.last_scrape_ms.unwrap()).abs() <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_targets_of_a_pool_are_one_list_until_there_are_others() {
+    let transport = Scripted::new();
+    let job = Job::scripted(INTERVAL, &transport);
+    transport.set("h:1", body(1));
+    job.apply();
+    job.discover(&["h:1", "h:2"]);
+    sleep(Duration::from_millis(1)).await;
+    let before = job.scraper.active().remove(0);
+    sleep(INTERVAL).await;
+    let list = job.scraper.active().remove(0);
+    assert!(Arc::ptr_eq(&before, &list));
+    // It tells how the targets are doing now.
+    let pool = job.scraper.pools().remove(0);
+    assert_eq!(list.job(), &pool.job);
+    let labels: Vec<_> = pool.active.iter().map(|it| &*it.labels).collect();
+    assert_eq!(list.labels().collect::<Vec<_>>(), labels);
+    let told = (0..3).map_while(|at| list.status(at));
+    assert_eq!(told.collect::<Vec<_>>(), pool.active);
+    assert_eq!(pool.active[0].health, TargetHealth::Up);
+
+    job.discover(&["h:1"]);
+    sleep(Duration::from_millis(1)).await;
+    let after = job.scraper.active().remove(0);
+    assert!(!Arc::ptr_eq(&before, &after));
+    assert_eq!(after.labels().count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

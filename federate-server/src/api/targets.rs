@@ -3,36 +3,46 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use prom_model::target::{PoolStatus, TargetStatus};
 use serde::{Serialize, Serializer};
 
-use super::answer::{Labels, success};
+use super::answer::{ApiError, Labels, success};
 use super::params::Params;
 use super::time::rfc3339;
 use crate::external::ExternalUrl;
-use crate::http::AppState;
+use crate::http::{AppState, Turns, WorkLost};
 use crate::tenant::Scope;
 
 /// `/sd/targets`
-pub(crate) async fn discovered(State(state): State<AppState>, scope: Scope) -> Response {
-    let body = state.fleet.http_sd(&scope);
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+pub(crate) async fn discovered(
+    State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
+    scope: Scope,
+) -> Result<Response, WorkLost> {
+    let body = turns.run(move || state.fleet.http_sd(&scope)).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// `/api/v1/targets`
 pub(crate) async fn targets(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,
-) -> Response {
+) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
+    Ok(turns.run(move || shown(&state, &scope, &params)).await?)
+}
+
+fn shown(state: &AppState, scope: &Scope, params: &Params) -> Response {
     let wanted = params.first("state").to_lowercase();
     let job = params.first("scrapePool");
     let show = |kind: &str| ["", "any", kind].contains(&wanted.as_str());
-    let mut pools = state.fleet.pools(&scope);
+    let mut pools = state.fleet.pools(scope);
     pools.sort_by(|a, b| a.job.cmp(&b.job));
     let of_job = |pool: &&PoolStatus| job.is_empty() || *pool.job == *job;
     let active = pools.iter().filter(of_job).filter(|_| show("active"));
@@ -53,7 +63,7 @@ pub(crate) async fn targets(
             })
             .collect(),
         dropped_target_counts: show("dropped").then(|| {
-            let told = pools.iter().filter(|_| scope == Scope::Everything);
+            let told = pools.iter().filter(|_| *scope == Scope::Everything);
             told.map(|pool| (&*pool.job, pool.dropped_count)).collect()
         }),
     })

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use tokio::sync::Semaphore;
+
+use super::plain;
 
 /// How much of it is done side by side. More than there are processors: the system shares them out more fairly
 /// than a queue, in which what is short would wait for what is long.
@@ -16,6 +20,12 @@ pub(crate) struct Turns(Arc<Semaphore>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the answer can't be made")]
 pub(crate) struct WorkLost;
+
+impl IntoResponse for WorkLost {
+    fn into_response(self) -> Response {
+        plain(StatusCode::INTERNAL_SERVER_ERROR, self.to_string())
+    }
+}
 
 impl Default for Turns {
     fn default() -> Self {

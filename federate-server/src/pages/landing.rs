@@ -1,12 +1,13 @@
 //! The page at `/`.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use prom_model::target::TargetHealth;
 
 use super::html::{Escaped, ago};
 use super::{may_follow, page};
-use crate::http::AppState;
+use crate::http::{AppState, Turns, WorkLost};
 use crate::tenant::Scope;
 
 const LINKS: [(&str, &str); 10] = [
@@ -29,12 +30,20 @@ const LINKS: [(&str, &str); 10] = [
 ];
 
 /// Says what runs here and how to scrape it.
-pub(crate) async fn landing(State(state): State<AppState>, scope: Scope) -> Response {
+pub(crate) async fn landing(
+    State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
+    scope: Scope,
+) -> Result<Response, WorkLost> {
+    turns.run(move || render(&state, &scope)).await
+}
+
+fn render(state: &AppState, scope: &Scope) -> Response {
     let build = &state.build;
     let (program, version) = (Escaped(&build.program), Escaped(&build.version));
     let (revision, rust) = (Escaped(&build.revision), Escaped(&build.rust_version));
     let started = ago(Some(state.runtime.start_ms), (state.now_ms)());
-    let pools = state.fleet.pools(&scope);
+    let pools = state.fleet.pools(scope);
     let targets = || pools.iter().flat_map(|pool| &pool.active);
     let up = targets()
         .filter(|target| target.health == TargetHealth::Up)
@@ -47,7 +56,7 @@ pub(crate) async fn landing(State(state): State<AppState>, scope: Scope) -> Resp
     };
     let links: String = LINKS
         .iter()
-        .filter(|(path, _)| may_follow(path, &scope))
+        .filter(|(path, _)| may_follow(path, scope))
         .map(|(path, what)| {
             format!(
                 "<tr><td><a href=\"{path}\"><code>/{path}</code></a></td><td>{what}</td></tr>\n"
@@ -68,7 +77,7 @@ pub(crate) async fn landing(State(state): State<AppState>, scope: Scope) -> Resp
          <h2>More</h2>\n\
          <table class=\"links\">\n{links}</table>\n"
     );
-    page("Overview", &build.program, &scope, &body)
+    page("Overview", &build.program, scope, &body)
 }
 
 fn example(url: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use prom_model::target::{DiscoveryStatus, PoolStatus, TargetHealth, TargetStatus};
@@ -9,7 +10,7 @@ use prom_model::target::{DiscoveryStatus, PoolStatus, TargetHealth, TargetStatus
 use super::discovery::{self, Unwell};
 use super::html::{Chips, Escaped, ago, brief, push};
 use super::page;
-use crate::http::AppState;
+use crate::http::{AppState, Turns, WorkLost};
 use crate::tenant::Scope;
 
 /// Label by which the targets of a job are grouped.
@@ -63,14 +64,18 @@ impl Filter {
 /// Every job with its targets, grouped by service.
 pub(crate) async fn targets(
     State(state): State<AppState>,
+    Extension(turns): Extension<Turns>,
     scope: Scope,
     RawQuery(query): RawQuery,
-) -> Response {
+) -> Result<Response, WorkLost> {
     let filter = Filter::parse(&query.unwrap_or_default());
-    let pools = state.fleet.pools(&scope);
-    let discoveries = state.fleet.discovery(&scope);
-    let body = render(&scope, &pools, &discoveries, filter, (state.now_ms)());
-    page("Targets", &state.build.program, &scope, &body)
+    let made = turns.run(move || {
+        let pools = state.fleet.pools(&scope);
+        let discoveries = state.fleet.discovery(&scope);
+        let body = render(&scope, &pools, &discoveries, filter, (state.now_ms)());
+        page("Targets", &state.build.program, &scope, &body)
+    });
+    made.await
 }
 
 fn render(

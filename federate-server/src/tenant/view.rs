@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::TargetFilter;
+use super::fleet::Membership;
 use crate::selector::Selector;
 use crate::store::StoreView;
 
@@ -16,6 +17,7 @@ pub(crate) struct View {
     targets: TargetFilter,
     metrics: Vec<Selector>,
     stored: StoreView,
+    active: Membership,
 }
 
 impl View {
@@ -25,6 +27,7 @@ impl View {
             targets,
             metrics,
             stored: StoreView::default(),
+            active: Membership::default(),
         }
     }
 
@@ -41,6 +44,11 @@ impl View {
     /// Of the store.
     pub(crate) const fn stored(&self) -> &StoreView {
         &self.stored
+    }
+
+    /// Of the targets that are scraped.
+    pub(super) const fn active(&self) -> &Membership {
+        &self.active
     }
 
     fn shows(&self, targets: &TargetFilter, metrics: &[Selector]) -> bool {

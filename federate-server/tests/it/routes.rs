@@ -156,13 +156,19 @@ async fn a_panic_is_a_500_and_the_next_request_is_served() {
     }
     let app = app(AppState {
         fleet: Arc::new(Fleet::new(Arc::new(Panics))),
+        config_yaml: Arc::new(|| panic!("on purpose")),
         ..state()
     });
-    let answer = get(&app, "/api/v1/targets").await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.body.as_str()),
-        (500, "Internal Server Error\n")
-    );
+    let lost = r#"{"status":"error","errorType":"internal","error":"the answer can't be made"}"#;
+    for (path, body) in [
+        ("/api/v1/status/config", "Internal Server Error\n"),
+        ("/api/v1/targets", lost),
+        ("/targets", "the answer can't be made\n"),
+    ] {
+        let answer = get(&app, path).await;
+        let got = (answer.status.as_u16(), answer.body.as_str());
+        assert_eq!(got, (500, body), "{path}");
+    }
     assert_eq!(get(&app, "/api/v1/labels").await.status, 200);
 }
 
