@@ -40,7 +40,8 @@ pub enum Asked {
 impl Args {
     /// Reads the command line `args`, the program's name not among them.
     ///
-    /// A flag that is given twice has its last value, unless all are asked for. One dash is as good as two, as in Go's programs.
+    /// A flag that is given twice has its last value, unless all are asked for. One dash is as good as two, as in Go's
+    /// programs.
     ///
     /// # Errors
     /// An unknown flag, or one without its value.

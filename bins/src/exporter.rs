@@ -74,7 +74,8 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Reads the configuration, starts discovering and scraping, and listens. Nothing is answered before [`Exporter::run`].
+    /// Reads the configuration, starts discovering and scraping, and listens. Nothing is answered before
+    /// [`Exporter::run`].
     ///
     /// # Errors
     /// [`StartError`]
@@ -167,9 +168,9 @@ impl Exporter {
             .count()
     }
 
-    /// Serves until `shutdown` resolves; reads the configuration again at each item of `reloads`. Returns once answers in
-    /// flight are finished, or were cut off after 8 seconds, and scraping has stopped; or 9.5 seconds after `shutdown`
-    /// whatever still goes on.
+    /// Serves until `shutdown` resolves; reads the configuration again at each item of `reloads`. Returns once answers
+    /// in flight are finished, or were cut off after 8 seconds, and scraping has stopped; or 9.5 seconds after
+    /// `shutdown` whatever still goes on.
     pub async fn run(self, mut reloads: mpsc::Receiver<()>, shutdown: impl Future<Output = ()>) {
         let requests = ReloadRequests::new(Arc::clone(&self.reloader));
         let on_signal = tokio::spawn(async move {
@@ -205,7 +206,8 @@ impl Exporter {
     }
 }
 
-/// What `run` comes to, which is told when `shutdown` resolves; `None` where it goes on for longer than `limit` after that.
+/// What `run` comes to, which is told when `shutdown` resolves; `None` where it goes on for longer than `limit` after
+/// that.
 async fn bounded<T>(
     limit: Duration,
     shutdown: impl Future<Output = ()>,

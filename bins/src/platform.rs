@@ -1,9 +1,9 @@
 //! What Cloud Foundry tells the applications that it runs.
 //!
 //! A user-provided service that is bound to the application and called [`SERVICE`] may hold what would otherwise be
-//! variables of the environment, secrets above all: key `aiven_api_token` stands for the variable `AIVEN_API_TOKEN`, and
-//! so on for each of [`VARIABLES`]. A variable that is set wins. The platform hands bound services over in the variable
-//! `VCAP_SERVICES`, or in the file that `VCAP_SERVICES_FILE_PATH` names.
+//! variables of the environment, secrets above all: key `aiven_api_token` stands for the variable `AIVEN_API_TOKEN`,
+//! and so on for each of [`VARIABLES`]. A variable that is set wins. The platform hands bound services over in the
+//! variable `VCAP_SERVICES`, or in the file that `VCAP_SERVICES_FILE_PATH` names.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -269,7 +269,8 @@ async fn rights_that_are_lost_cost_no_targets() {
     let logs = ["tenant-a/production/logs/medium-ha-7"];
     let service = platform.logs().aiven_service("prod");
     let want = format!(
-        "the service catalogue lists nothing any more, but aiven has 1 of the services that it listed, such as {service}"
+        "the service catalogue lists nothing any more, but aiven has 1 of the services that it listed, such as \
+         {service}"
     );
     let refused = async |running: &Running| {
         let error = || running.discovery.status().catalogue_error;

@@ -71,8 +71,10 @@ async fn changes_are_logged_and_repeats_are_not() {
         log.take(),
         [
             r#"WARN lookups fail; the last addresses stay discovery="test" count=1 services="a" error="no addresses""#,
-            r#"WARN the endpoint's credentials can't be read; the last ones stay discovery="test" error="aiven's api is unreachable: connection refused""#,
-            r#"WARN the service list can't be read; the targets stay discovery="test" error="aiven's api is unreachable: connection refused""#,
+            "WARN the endpoint's credentials can't be read; the last ones stay discovery=\"test\" \
+             error=\"aiven's api is unreachable: connection refused\"",
+            "WARN the service list can't be read; the targets stay discovery=\"test\" error=\"aiven's api is \
+             unreachable: connection refused\"",
         ]
     );
     fake.world().list = Ok(list([service("a")]));
@@ -109,7 +111,8 @@ async fn a_token_that_expires_in_an_outage_is_told() {
     assert_eq!(
         log.take(),
         [
-            r#"WARN the service list can't be read; the targets stay discovery="test" error="aiven refuses the token (401): invalid token""#
+            "WARN the service list can't be read; the targets stay discovery=\"test\" error=\"aiven refuses the \
+             token (401): invalid token\""
         ]
     );
 }

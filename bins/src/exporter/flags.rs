@@ -21,7 +21,8 @@ samples at /federate. Without --config.file the configuration comes from the env
 AIVEN_API_TOKEN, AIVEN_PROJECT, AIVEN_PROMETHEUS_ENDPOINT_ID, SERVICES_FILE, SCRAPE_INTERVAL.
 Without --web.config.file the user to ask for is BASIC_AUTH_USERNAME with BASIC_AUTH_PASSWORD.
 A cloud_foundry section without credentials has those of CF_CLIENT_ID with CF_CLIENT_SECRET, or of CF_USERNAME with
-CF_PASSWORD. On Cloud Foundry a bound service called elasticsearch-metric-exporter stands for variables that aren't set.";
+CF_PASSWORD. On Cloud Foundry a bound service called elasticsearch-metric-exporter stands for variables that aren't
+set.";
 
 /// More of them have never been seen in a row.
 const MAX_PROXIES: usize = 16;

@@ -143,8 +143,8 @@ impl Reloader {
         Ok(())
     }
 
-    /// Reads the configuration and puts it to use. What fails is logged, counted and told, and changes nothing. Blocks, for as
-    /// long as reading the file does.
+    /// Reads the configuration and puts it to use. What fails is logged, counted and told, and changes nothing. Blocks,
+    /// for as long as reading the file does.
     ///
     /// # Errors
     /// The reason, with its causes, for people.

@@ -74,7 +74,8 @@ impl Authentication {
             (Some(web_config), user) => {
                 if user.is_some() {
                     warn!(
-                        "--web.config.file alone says who may ask: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD have no effect"
+                        "--web.config.file alone says who may ask: BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD have no \
+                         effect"
                     );
                 }
                 web_config.authenticator()

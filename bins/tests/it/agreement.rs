@@ -17,7 +17,8 @@ const SELECTORS: &[&[&str]] = &[
     &["{__name__=~\"elasticsearch_.*\"}"],
     // All four types of matchers, and a pattern that the absent label matches.
     &[
-        "{job=\"aiven\",cloud!=\"nowhere\",__name__=~\"disk_.+|elasticsearch_(fs|jvm)_.*|up\",host!~\".*-1\",absent=~\".*\"}",
+        "{job=\"aiven\",cloud!=\"nowhere\",__name__=~\"disk_.+|elasticsearch_(fs|jvm)_.*|up\",\
+         host!~\".*-1\",absent=~\".*\"}",
     ],
     // Some series are selected twice.
     &[

@@ -145,7 +145,8 @@ async fn prometheus_scrapes_what_the_file_and_http_sd_say() {
     let port = nodes[0].address().port();
     let scraping = indented(&scraping(&aiven, folder.path()));
     let append_port = format!(
-        "  relabel_configs:\n  - {{source_labels: [__address__], target_label: __address__, replacement: '${{1}}:{port}'}}\n"
+        "  relabel_configs:\n  \
+         - {{source_labels: [__address__], target_label: __address__, replacement: '${{1}}:{port}'}}\n"
     );
     let config = format!(
         "global: {{scrape_interval: 500ms}}\nscrape_configs:\n\
@@ -177,7 +178,8 @@ async fn prometheus_scrapes_what_the_exporter_discovers() {
     exporter.all_up(&aiven).await;
     let config = format!(
         "global: {{scrape_interval: 500ms}}\nscrape_configs:\n- job_name: itself\n{}  \
-         http_sd_configs: [{{url: '{}'}}]\n  relabel_configs:\n  - {{action: labelmap, regex: __meta_(aiven_service_state)}}\n",
+         http_sd_configs: [{{url: '{}'}}]\n  relabel_configs:\n  \
+         - {{action: labelmap, regex: __meta_(aiven_service_state)}}\n",
         indented(&scraping(&aiven, folder.path())),
         exporter.site.url("/sd/targets"),
     );

@@ -190,7 +190,8 @@ fn target_cases() -> Vec<Case> {
             json!([{"action": "labelmap", "regex": "__param_(.*)", "replacement": "__param_x$1"}]),
         ),
         rules(json!([
-            {"source_labels": ["__address__"], "regex": "(.*):(.*)", "target_label": "__param_target", "replacement": "$1"},
+            {"source_labels": ["__address__"], "regex": "(.*):(.*)", "target_label": "__param_target",
+                "replacement": "$1"},
             {"source_labels": ["__param_target"], "target_label": "instance"},
             {"target_label": "__address__", "replacement": "127.0.0.7:7"},
         ])),
@@ -214,7 +215,8 @@ fn target_cases() -> Vec<Case> {
         ),
         job(
             json!({}),
-            json!([{"targets": ["127.0.0.1:1"], "labels": {"a": "1"}}, {"targets": ["127.0.0.1:1"], "labels": {"a": "2"}}]),
+            json!([{"targets": ["127.0.0.1:1"], "labels": {"a": "1"}},
+                   {"targets": ["127.0.0.1:1"], "labels": {"a": "2"}}]),
         ),
     ]
 }

@@ -91,7 +91,8 @@ const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0;escaping=a
 #[test]
 fn series_are_sorted_typed_and_stamped() {
     let store = Arc::new(Store::new(DEFAULT_LOOKBACK));
-    let body = "# HELP b_total Has \\\\ and\\nlines.\n# TYPE b_total counter\nb_total{z=\"2\"} 2\nb_total{z=\"1\"} 1e6\n# TYPE a gauge\na 0.5\nc NaN\n";
+    let body = "# HELP b_total Has \\\\ and\\nlines.\n# TYPE b_total counter\nb_total{z=\"2\"} 2\n\
+        b_total{z=\"1\"} 1e6\n# TYPE a gauge\na 0.5\nc NaN\n";
     let _b = scrape(
         &store,
         &set(&[("job", "j"), ("instance", "b")]),
@@ -150,7 +151,8 @@ b{job=\"j\",region=\"eu\",dc=\"x\",instance=\"\",zone=\"z\"} 1
 #[test]
 fn openmetrics_names_counters_without_their_suffix() {
     let store = Arc::new(Store::new(DEFAULT_LOOKBACK));
-    let body = "# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 2\n# TYPE c_total counter\nc_total 3\n# TYPE c gauge\nc 4\n";
+    let body = "# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 2\n# TYPE c_total counter\nc_total 3\n\
+        # TYPE c gauge\nc 4\n";
     let _t = scrape(&store, &set(&[("instance", "i")]), Format::Text, body);
     let want = "\
 # TYPE a counter
@@ -178,7 +180,8 @@ c_total{instance=\"i\"} 3.0 1700000000.123
 #[test]
 fn parts_of_a_histogram_stay_together() {
     let store = Arc::new(Store::new(DEFAULT_LOOKBACK));
-    let body = "# TYPE h histogram\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n# TYPE h_cache gauge\nh_cache 1\n";
+    let body = "# TYPE h histogram\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n\
+        # TYPE h_cache gauge\nh_cache 1\n";
     let _t = scrape(&store, &set(&[("instance", "i")]), Format::Text, body);
     let asked = Asked {
         timestamps: Timestamps::LeftOut,

@@ -157,7 +157,12 @@ async fn wrong_parameters() {
         "error parsing form values: invalid semicolon separator in query",
     )
     .await;
-    f("series?match[]=up&start=zz", r#"invalid parameter "start": invalid time value for 'start': cannot parse "zz" to a valid timestamp"#).await;
+    f(
+        "series?match[]=up&start=zz",
+        "invalid parameter \"start\": invalid time value for 'start': cannot parse \"zz\" to a valid \
+         timestamp",
+    )
+    .await;
     f(
         "labels?match[]=%7Bx%3D",
         "1:4: parse error: unexpected end of input inside braces",
@@ -183,7 +188,12 @@ async fn wrong_parameters() {
         r#"invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax"#,
     )
     .await;
-    f("labels?limit=99999999999999999999", r#"invalid parameter "limit": strconv.Atoi: parsing "99999999999999999999": value out of range"#).await;
+    f(
+        "labels?limit=99999999999999999999",
+        "invalid parameter \"limit\": strconv.Atoi: parsing \"99999999999999999999\": value out of \
+         range",
+    )
+    .await;
     f("metadata?limit=x", "limit must be a number").await;
     f(
         "metadata?limit_per_metric=x",
@@ -191,7 +201,11 @@ async fn wrong_parameters() {
     )
     .await;
     f("targets/metadata?limit=x", "limit must be a number").await;
-    f("targets/metadata?match_target=%7B", r#"invalid parameter "match_target": 1:2: parse error: unexpected end of input inside braces"#).await;
+    f(
+        "targets/metadata?match_target=%7B",
+        "invalid parameter \"match_target\": 1:2: parse error: unexpected end of input inside braces",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -234,7 +234,8 @@ async fn services_that_are_not_well_come_first() {
     let texts = [
         "aiven refuses the token (401): expired",
         "<details class=\"services\" open><summary>Aiven project paas: <b>3</b> of 4 services not as they should be",
-        "<span class=\"state down\">failing</span> <span class=\"label\">RUNNING</span></td><td class=\"name\">broken</td>",
+        "<span class=\"state down\">failing</span> <span class=\"label\">RUNNING</span></td><td \
+         class=\"name\">broken</td>",
         "<span class=\"label\">1 running</span>",
         "lookup fails: no addresses</span>; <span class=\"error\">no targets",
         "<td class=\"name\">worse</td>",

@@ -444,7 +444,8 @@ async fn http2_is_spoken_where_it_is_asked_for_and_configured() {
 #[tokio::test]
 async fn clients_must_show_a_certificate_of_an_allowed_name() {
     let pki = Pki::new(
-        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  client_allowed_sans: [good.example]\n",
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
+         client_allowed_sans: [good.example]\n",
     );
     let running = Running::start(hello(), pki.open(), Limits::default()).await;
     assert!(

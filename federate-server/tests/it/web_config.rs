@@ -258,7 +258,8 @@ fn a_broken_file_is_refused_at_the_start() {
     };
     f(
         "ab: c",
-        "web.yml:1:1: unknown field \"ab\", expected one of basic_auth_users, http_server_config, rate_limit, tls_server_config",
+        "web.yml:1:1: unknown field \"ab\", expected one of basic_auth_users, http_server_config, rate_limit, \
+         tls_server_config",
     );
     f(
         "tls_server_config: {cert_file: none.pem, key_file: key.pem}",
@@ -276,7 +277,9 @@ fn nothing_secret_is_shown() {
         .lines()
         .map(|line| format!("    {line}\n"))
         .collect::<String>();
-    files.write("web.yml", &format!("tls_server_config:\n  cert_file: cert.pem\n  key: |\n{inline}basic_auth_users: {{a: {HASH}}}\n"));
+    let tls = format!("tls_server_config:\n  cert_file: cert.pem\n  key: |\n{inline}");
+    let users = format!("basic_auth_users: {{a: {HASH}}}\n");
+    files.write("web.yml", &(tls + &users));
     let live = files.open(ReloadMetrics::default()).unwrap();
     let shown = format!("{live:?}");
     assert!(!shown.contains(&HASH[10..]), "{shown}");

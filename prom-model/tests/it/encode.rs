@@ -248,7 +248,8 @@ fn protobuf_messages() {
         &["1=a 3=1 4[2[1=0.0]] 4[1[1=b 2=c] 2[1=1.0]]"],
     );
     f(
-        "# TYPE a histogram\na_bucket{le=\"1\",b=\"c\"} 2\na_bucket{le=\"+Inf\",b=\"c\"} 3\na_sum{b=\"c\"} 4.5\na_count{b=\"c\"} 3\n",
+        "# TYPE a histogram\na_bucket{le=\"1\",b=\"c\"} 2\na_bucket{le=\"+Inf\",b=\"c\"} 3\na_sum{b=\"c\"} 4.5\n\
+         a_count{b=\"c\"} 3\n",
         &["1=a 3=4 4[1[1=b 2=c] 7[1=3 2=4.5 3[1=2 2=1.0] 3[1=3 2=inf]]]"],
     );
     f(

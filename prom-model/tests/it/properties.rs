@@ -19,7 +19,8 @@ const BODIES: [(Format, &[u8]); 2] = [
     ),
     (
         Format::OpenMetrics,
-        b"# HELP a_s \\n help\n# TYPE a_s histogram\n# UNIT a_s s\na_s_bucket{le=\"1\",b=\"\\\"c\"} 1.5 1520879607.789\n\
+        b"# HELP a_s \\n help\n# TYPE a_s histogram\n# UNIT a_s s\n\
+            a_s_bucket{le=\"1\",b=\"\\\"c\"} 1.5 1520879607.789\n\
           foo 12 # {t=\"u\"} 1 2\n{\"my.metric\",\"x.y\"=\"z\"} NaN\nbar -1e-3\n# EOF\n",
     ),
 ];

@@ -13,11 +13,13 @@ fn a_whole_service() {
         "service_uri_params": {"host": "prod-1-p.aivencloud.com", "port": "24947", "password": "hunter2"},
         "components": [
             {"component": "opensearch", "host": "prod-1-p.aivencloud.com", "port": 24947, "route": "dynamic"},
-            {"component": "prometheus", "host": "pub.aivencloud.com", "port": 9274, "route": "public", "usage": "primary"}
+            {"component": "prometheus", "host": "pub.aivencloud.com", "port": 9274, "route": "public",
+                "usage": "primary"}
         ],
         "node_states": [{"name": "n-1", "state": "running", "role": "master", "progress_updates": []}],
         "service_integrations": [
-            {"integration_type": "prometheus", "source_service": "prod-1", "dest_endpoint_id": "e1", "enabled": true, "active": true},
+            {"integration_type": "prometheus", "source_service": "prod-1", "dest_endpoint_id": "e1", "enabled": true,
+                "active": true},
             {"integration_type": "prometheus", "source_service": "other", "dest_endpoint_id": "e2"},
             {"integration_type": "datadog", "dest_endpoint_id": "e3"},
             {"integration_type": "prometheus", "dest_endpoint_id": null, "dest_service": "m3", "enabled": false}

@@ -219,7 +219,8 @@ fn somebody_else_may_know_the_credentials() {
 
 #[test]
 fn a_services_file_beside_it_is_one_too_many() {
-    let text = "project: p\nintegrate: false\nservices_file: f\ncloud_foundry:\n  api: https://api.x\n  client_id: c\n  client_secret: s\n  aiven_service_prefix: prod";
+    let text = "project: p\nintegrate: false\nservices_file: f\ncloud_foundry:\n  api: https://api.x\n  \
+        client_id: c\n  client_secret: s\n  aiven_service_prefix: prod";
     let config = yaml::parse(text).and_then(|document| document.root.decode::<AivenSdConfig>());
     assert_eq!(
         config.unwrap_err().to_string(),

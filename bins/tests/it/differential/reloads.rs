@@ -14,7 +14,8 @@ use super::scripted_server::ScriptedServer;
 /// Prometheus serves on.
 fn jobs() -> Vec<[Value; 4]> {
     let drop_a = json!([{"action": "drop", "source_labels": ["__name__"], "regex": "a"}]);
-    let rename = json!([{"source_labels": ["__name__"], "regex": "a", "target_label": "__name__", "replacement": "renamed"}]);
+    let rename = json!([{"source_labels": ["__name__"], "regex": "a", "target_label": "__name__",
+        "replacement": "renamed"}]);
     let label = |value: &str| json!([{"target_label": "l", "replacement": value}]);
     vec![
         [json!({}), json!({}), json!({}), json!({})],

@@ -41,7 +41,8 @@ fn config(aiven: &MockAiven) -> String {
          - job_name: bearer\n  authorization: {{credentials: secret-of-authorization}}\n  {dead}\n\
          - job_name: header\n  http_headers: {{X-Token: {{secrets: [secret-of-a-header]}}}}\n  {dead}\n\
          - job_name: file\n  basic_auth: {{username: own, password_file: password}}\n  {dead}\n\
-         - job_name: key\n  tls_config: {{cert: no-certificate, key: secret-in-a-client-key}}\n  scheme: https\n  {dead}\n\
+         - job_name: key\n  tls_config: {{cert: no-certificate, key: secret-in-a-client-key}}\n  scheme: https\n  \
+         {dead}\n\
          - job_name: http_sd\n  http_sd_configs:\n  \
          - {{url: 'http://sd:secret-in-a-url@127.0.0.1:1/', refresh_interval: 1s}}\n  \
          - {{url: 'http://127.0.0.1:1/', refresh_interval: 1s, authorization: {{credentials: secret-of-http-sd}}}}\n",

@@ -23,7 +23,8 @@ pub(crate) async fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
         let mut part = vec![0; 1 << 16];
         let send = async {
             drop(to.write_all(bytes).await);
-            // Who waits for the rest of a request shall know that there is none. Earlier it would be the end of the answer.
+            // Who waits for the rest of a request shall know that there is none. Earlier it would be the end of the
+            // answer.
             tokio::time::sleep(SILENCE).await;
             drop(to.shutdown().await);
             std::future::pending::<()>().await;

@@ -286,8 +286,8 @@ impl System {
         self.exporter.program.log_line(is_it).await;
     }
 
-    /// Sends SIGTERM and waits for the exit code. `clean` is whether all answers in flight were finished, which is given
-    /// up in time for a platform that kills after 10 seconds.
+    /// Sends SIGTERM and waits for the exit code. `clean` is whether all answers in flight were finished, which is
+    /// given up in time for a platform that kills after 10 seconds.
     pub(crate) async fn terminates(&mut self, clean: bool) {
         self.exporter.program.signal("TERM");
         assert_eq!(self.exporter.program.ended().await.code(), Some(0));

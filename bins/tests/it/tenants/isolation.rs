@@ -41,15 +41,16 @@ fn exposition(mark: &str, other: &str, instance: &str) -> String {
         "# HELP own_{mark} Help {mark}.\n# TYPE own_{mark} gauge\nown_{mark}{{own=\"{mark}\",label_{mark}=\"1\"}} 1\n\
          # HELP common Help of {mark}.\n# TYPE common gauge\ncommon{{own=\"{mark}\"}} 1\n\
          # TYPE claiming gauge\nclaiming{{own=\"{mark}\",{claims}}} 1\n\
-         # TYPE renamed gauge\nrenamed{{own=\"{mark}\",claimed_org=\"{other}\",claimed_instance=\"{instance}\",claimed_name=\"common\"}} 1\n\
+         # TYPE renamed gauge\n\
+         renamed{{own=\"{mark}\",claimed_org=\"{other}\",claimed_instance=\"{instance}\",claimed_name=\"common\"}} 1\n\
          # TYPE up gauge\nup{{own=\"{mark}\",{claims}}} 1\n"
     )
 }
 
 const TEXT: &str = "text/plain; version=0.0.4";
 
-/// Both tenants with services whose nodes claim to be the other's, one of them down; one without the integration; and one
-/// service of both.
+/// Both tenants with services whose nodes claim to be the other's, one of them down; one without the integration; and
+/// one service of both.
 struct Hostile {
     world: World,
     /// What only `tenant-b` may see.
@@ -241,8 +242,8 @@ async fn no_path_and_no_parameter_shows_what_is_somebody_elses() {
             telling.insert(route);
         }
     }
-    // What a tenant may ask for shows the operator something of tenant-b, and tenant-a its own in its place, unless it tells of
-    // nobody.
+    // What a tenant may ask for shows the operator something of tenant-b, and tenant-a its own in its place, unless it
+    // tells of nobody.
     let users = ROUTES.iter().filter(|route| route.access == Access::Users);
     let users: BTreeSet<_> = users.map(|route| route.path).collect();
     let of_nobody = ["/", "/api/v1/status/buildinfo"];

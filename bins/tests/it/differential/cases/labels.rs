@@ -82,7 +82,8 @@ fn own_metrics_relabelled() -> impl Iterator<Item = Case> {
         json!([{"action": "drop", "source_labels": ["__name__"], "regex": "up|scrape_.*"}]),
         json!([{"target_label": "x", "replacement": "y"}]),
         json!([{"source_labels": ["__name__"], "regex": "a", "target_label": "__name__", "replacement": "up"}]),
-        json!([{"source_labels": ["__name__"], "regex": "a", "target_label": "__name__", "replacement": "scrape_series_added"}]),
+        json!([{"source_labels": ["__name__"], "regex": "a", "target_label": "__name__",
+            "replacement": "scrape_series_added"}]),
     ];
     let of = |rules: Value| case(json!({"metric_relabel_configs": rules}), text("a 3\n"));
     rules.into_iter().map(of)

@@ -66,9 +66,13 @@ pub(crate) fn cases() -> Vec<Case> {
         );
     }
     for regex in ["(?<n>a)", "a(?<n>.*)"] {
-        cases.push(
-            rule(json!({"source_labels": ["__name__"], "regex": regex, "target_label": "t", "replacement": "<$n>"})).three(),
-        );
+        let named = json!({
+            "source_labels": ["__name__"],
+            "regex": regex,
+            "target_label": "t",
+            "replacement": "<$n>",
+        });
+        cases.push(rule(named).three());
     }
     let replacements = [
         "$1", "${1}", "$2", "$0", "${0}", "$1x", "${1}x", "$$", "$$1", "$", "$x", "${x}", "${",

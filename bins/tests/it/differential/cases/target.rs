@@ -137,7 +137,8 @@ pub(crate) fn cases() -> Vec<Case> {
         json!({"source_labels": ["__meta_a"], "target_label": "job"}),
         json!({"source_labels": ["__meta_a"], "target_label": "job", "replacement": ""}),
         json!({"source_labels": ["__address__"], "regex": "([^:]+):.*", "target_label": "instance"}),
-        json!({"source_labels": ["__scheme__", "__metrics_path__", "__scrape_interval__", "__scrape_timeout__"], "target_label": "all"}),
+        json!({"source_labels": ["__scheme__", "__metrics_path__", "__scrape_interval__", "__scrape_timeout__"],
+            "target_label": "all"}),
         json!({"source_labels": ["__meta_a"], "target_label": "__param_p"}),
     ]
     .into_iter()
@@ -167,7 +168,8 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     // Two addresses become one target; how many dropped ones are shown.
     let targets = json!([{"targets": ["{}", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]}]);
-    let one = json!([{"target_label": "instance", "replacement": "same"}, {"target_label": "__address__", "replacement": "{}"}]);
+    let one = json!([{"target_label": "instance", "replacement": "same"},
+                     {"target_label": "__address__", "replacement": "{}"}]);
     cases.push(asked(
         json!({"static_configs": targets, "relabel_configs": one}),
     ));
