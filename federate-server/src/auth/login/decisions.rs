@@ -1,4 +1,4 @@
-//! What a login decided, and when to ask it again.
+//! What requests get of a login, and when to ask it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,16 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
 use tracing::{info, warn};
 
+use super::answers::{Answers, COME_AGAIN, Known, RETRY};
 use super::lockout::{Allowed, Attempt, Lockout};
-use super::{GOES_ON, GOES_ON_LOCKED, Login, LoginError, REFUSED};
+use super::{Login, LoginError};
 use crate::auth::AuthError;
 use crate::auth::credentials::Credentials;
 use crate::auth::metrics::LoginOutcome;
 use crate::auth::queue::FairQueue;
-use crate::auth::recent::Recent;
 use crate::auth::requester::Requester;
-use crate::auth::throttle::{CredentialsTag, Record, UserTag};
-use crate::tenant::{Scope, Tenant, Views};
+use crate::auth::throttle::{CredentialsTag, Record};
+use crate::tenant::{Scope, Tenant};
 
 /// How long the login may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -28,20 +28,10 @@ const TURN: Duration = Duration::from_secs(10);
 /// How long a request waits for a renewal before it goes on with what was granted before. A scrape has ten seconds.
 const RENEWAL: Duration = Duration::from_secs(3);
 
-/// When a renewal that came to nothing is tried again.
-const RETRY: Duration = Duration::from_secs(30);
-
-/// What is told to those who have to come again.
-const COME_AGAIN: Duration = Duration::from_secs(10);
-
 /// Logins under way at one time with passwords that nothing is known of; how many of them from one address. Those with
 /// passwords that were right before have as many, and wait for none of these.
 const LOGINS: usize = 8;
 const LOGINS_OF_ADDRESS: usize = 4;
-
-/// Grants and refusals that are remembered at least.
-const GRANTED: usize = 4096;
-const REMEMBERED_REFUSALS: usize = 1024;
 
 /// A login, with what it decided lately.
 #[derive(Debug)]
@@ -55,15 +45,7 @@ pub(in crate::auth) struct Decisions {
 
 #[derive(Debug, Default)]
 struct State {
-    granted: Recent<CredentialsTag, Grant, GRANTED>,
-    /// What users saw last, whichever password they gave.
-    scopes: Recent<UserTag, Scope, GRANTED>,
-    /// Theirs.
-    views: Views,
-    /// Until when a password isn't sent again.
-    refused: Recent<CredentialsTag, Instant, REMEMBERED_REFUSALS>,
-    /// Until when a password of which no answer says whether it is right isn't sent again.
-    unanswered: Recent<CredentialsTag, Instant, REMEMBERED_REFUSALS>,
+    answers: Answers,
     under_way: HashMap<CredentialsTag, watch::Receiver<Option<Outcome>>>,
     outage: Outage,
 }
@@ -73,23 +55,6 @@ enum Outage {
     #[default]
     None,
     Told,
-}
-
-#[derive(Debug)]
-struct Grant {
-    scope: Scope,
-    renew_at: Instant,
-    good_until: Instant,
-    /// The same while the account is locked.
-    good_while_locked: Instant,
-    /// How the last renewal went.
-    renewal: Renewal,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Renewal {
-    Done,
-    CameToNothing,
 }
 
 #[derive(Debug, Clone)]
@@ -185,59 +150,49 @@ impl Decisions {
             (receiver, Some((order, sender)))
         };
         let under_way = state.under_way.get(&tag).cloned();
-        if let Some(grant) = state.granted.get(&tag) {
-            requester.admit_right()?;
-            let usable = (now < grant.good_until).then(|| grant.scope.clone());
-            // Used, hence kept as long as the grant.
-            state.scopes.get(&account);
-            if now < grant.renew_at {
-                let retry_after = grant.renew_at - now;
-                let unavailable = AuthError::Unavailable { retry_after };
+        let (attempt, not_before) = match state.answers.known(requester) {
+            Known::Granted(grant) => {
+                requester.admit_right()?;
+                let usable = grant.usable(now);
                 let go = |scope| (Next::Go(scope), None);
-                return usable.map(go).ok_or(unavailable);
+                if now < grant.renew_at {
+                    let retry_after = grant.renew_at - now;
+                    let unavailable = AuthError::Unavailable { retry_after };
+                    return usable.map(go).ok_or(unavailable);
+                }
+                let patience = match grant.is_renewed_in_vain(now) {
+                    true => Duration::ZERO,
+                    false => RENEWAL,
+                };
+                let (outcome, order) = match under_way {
+                    Some(outcome) => (outcome, None),
+                    None => match self.lockout.allow(account, Attempt::Renewed) {
+                        Ok(allowed) => begin(state, Attempt::Renewed, allowed),
+                        Err(retry_after) => {
+                            let locked = AuthError::TooManyFailures { retry_after };
+                            return grant.usable_while_locked(now).map(go).ok_or(locked);
+                        }
+                    },
+                };
+                let next = match usable {
+                    Some(scope) => Next::WaitOrGo(outcome, patience, scope),
+                    None => Next::Wait(outcome),
+                };
+                return Ok((next, order));
             }
-            let is_known_outage =
-                grant.renewal == Renewal::CameToNothing && now < grant.renew_at + RETRY;
-            let patience = if is_known_outage {
-                Duration::ZERO
-            } else {
-                RENEWAL
-            };
-            let (outcome, order) = match under_way {
-                Some(outcome) => (outcome, None),
-                None => match self.lockout.allow(account, Attempt::Renewed) {
-                    Ok(allowed) => begin(state, Attempt::Renewed, allowed),
-                    Err(retry_after) => {
-                        let usable = usable.filter(|_| now < grant.good_while_locked);
-                        let go = |scope| (Next::Go(scope), None);
-                        return usable
-                            .map(go)
-                            .ok_or(AuthError::TooManyFailures { retry_after });
-                    }
-                },
-            };
-            let next = match usable {
-                Some(scope) => Next::WaitOrGo(outcome, patience, scope),
-                None => Next::Wait(outcome),
-            };
-            return Ok((next, order));
-        }
-        let attempt = match state.refused.get(&tag) {
-            Some(until) if now < *until => return Err(AuthError::Unauthorized),
-            Some(_) => Attempt::Repeated,
-            None if state.unanswered.get(&tag).is_some() => Attempt::Unanswered,
-            None => {
+            Known::Refused(until) if now < until => return Err(AuthError::Unauthorized),
+            Known::Refused(_) => (Attempt::Repeated, now),
+            Known::Unanswered(until) => (Attempt::Unanswered, until),
+            Known::Nothing => {
                 requester.admit()?;
-                Attempt::New(requester.client)
+                (Attempt::New(requester.client), now)
             }
         };
         if let Some(outcome) = under_way {
             return Ok((Next::Wait(outcome), None));
         }
-        if let (Attempt::Unanswered, Some(until)) = (attempt, state.unanswered.get(&tag))
-            && now < *until
-        {
-            let retry_after = *until - now;
+        if now < not_before {
+            let retry_after = not_before - now;
             return Err(AuthError::Unavailable { retry_after });
         }
         match (self.lockout.allow(account, attempt), attempt) {
@@ -280,7 +235,8 @@ impl Decisions {
         };
         let turn = timeout(TURN, queue.turn(order.requester.client.site(), record)).await;
         let Ok(Ok(_turn)) = turn else {
-            self.postpone(&order.requester.credentials, RETRY);
+            let tag = &order.requester.credentials;
+            self.state().answers.postpone(tag, RETRY);
             return Outcome::Busy;
         };
         if let (Attempt::New(_), Err(error)) = (order.attempt, order.requester.admit()) {
@@ -305,7 +261,6 @@ impl Decisions {
             ..
         } = order;
         let tag = requester.credentials;
-        let now = Instant::now();
         let outcome = match &result {
             Ok(_) => LoginOutcome::Granted,
             Err(LoginError::Refused) => LoginOutcome::Refused,
@@ -320,20 +275,7 @@ impl Decisions {
                 let fresh = self.login.fresh();
                 let mut state = self.state();
                 state.answered();
-                state.refused.remove(&tag);
-                state.unanswered.remove(&tag);
-                let State { scopes, views, .. } = &mut *state;
-                let former = scopes.get(&requester.user);
-                let scope = Scope::succeeding(former.as_deref(), tenant, views);
-                state.scopes.insert(requester.user, scope.clone());
-                let grant = Grant {
-                    scope: scope.clone(),
-                    renew_at: now + fresh,
-                    good_until: now + fresh.max(GOES_ON),
-                    good_while_locked: now + fresh + GOES_ON_LOCKED,
-                    renewal: Renewal::Done,
-                };
-                state.granted.insert(tag, grant);
+                let scope = state.answers.grant(&requester, tenant, fresh);
                 Outcome::Granted(scope)
             }
             Err(LoginError::Refused) => {
@@ -343,17 +285,12 @@ impl Decisions {
                 }
                 let mut state = self.state();
                 state.answered();
-                state.granted.remove(&tag);
-                state.unanswered.remove(&tag);
-                state.refused.insert(tag, now + REFUSED);
+                state.answers.refuse(tag);
                 Outcome::Refused
             }
             Err(LoginError::TooManyAttempts { retry_after }) => {
                 let locked = allowed.locked(retry_after);
-                self.postpone(&tag, locked);
-                if let Some(grant) = self.state().granted.get(&tag) {
-                    grant.good_until = grant.good_until.min(grant.good_while_locked);
-                }
+                self.state().answers.lock(&tag, locked);
                 Outcome::Locked(locked)
             }
             Err(LoginError::Unavailable(error)) => {
@@ -362,22 +299,14 @@ impl Decisions {
                     allowed.failed();
                     requester.failed(1);
                 }
-                self.postpone(&tag, RETRY);
                 let mut state = self.state();
+                state.answers.postpone(&tag, RETRY);
                 if let Attempt::New(_) | Attempt::Unanswered = attempt {
-                    state.unanswered.insert(tag, Instant::now() + COME_AGAIN);
+                    state.answers.leave_unanswered(tag);
                 }
                 state.unavailable(&*error);
                 Outcome::Unavailable
             }
-        }
-    }
-
-    /// Renews what was granted later: it was tried in vain.
-    fn postpone(&self, tag: &CredentialsTag, wait: Duration) {
-        if let Some(grant) = self.state().granted.get(tag) {
-            grant.renew_at = Instant::now() + wait;
-            grant.renewal = Renewal::CameToNothing;
         }
     }
 

@@ -10,6 +10,7 @@
 //! - a password it refused isn't sent again for [`REFUSED`], and rarely after that;
 //! - no user's account is locked by what others try here, see [`lockout`].
 
+mod answers;
 mod decisions;
 mod lockout;
 
