@@ -198,7 +198,8 @@ fn tenants(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A sweep that finds a target gone, beside tenants who have asked before. Each sees one of 1,000 services of three nodes.
+/// A sweep that finds a target gone, beside tenants who have asked before. Each sees one of 1,000 services of three
+/// nodes.
 fn sweep(criterion: &mut Criterion) {
     const SERVICES: usize = 1000;
     let mut group = criterion.benchmark_group("sweep of 3,000 targets");

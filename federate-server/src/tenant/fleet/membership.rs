@@ -19,7 +19,8 @@ struct Own {
 }
 
 impl Membership {
-    /// Those of the targets in `lists` that `filter` takes, which is the same each time. Lists without any are left out.
+    /// Those of the targets in `lists` that `filter` takes, which is the same each time. Lists without any are left
+    /// out.
     pub(super) fn pools(
         &self,
         lists: &[Arc<dyn ActiveTargets>],
