@@ -8,7 +8,7 @@ use prom_model::label::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name
 use prom_model::metadata::{Metadata, MetricType};
 use prom_model::sample::Sample;
 
-use crate::store::{Cursor, Effort, Found, Selection, Step};
+use crate::store::{Batch, Cursor, Effort, Found, Selection, Step};
 
 use super::labels::{Additions, LabelTexts, TextMemory, label_set};
 use super::plan::{self, Family};
@@ -40,6 +40,7 @@ pub(crate) struct Exposition {
     family: usize,
     name: usize,
     cursor: Option<Cursor>,
+    batch: Batch,
     /// Whether the family under way has its header.
     headed: bool,
     series_count: u64,
@@ -66,6 +67,7 @@ impl Exposition {
             family: 0,
             name: 0,
             cursor: None,
+            batch: Batch::default(),
             headed: false,
             series_count: 0,
             ended: false,
@@ -132,7 +134,10 @@ impl Exposition {
                     None => break,
                 },
             };
-            match self.selection.next_of_name(cursor, effort) {
+            match self
+                .selection
+                .next_in_batch(cursor, &mut self.batch, effort)
+            {
                 Step::Found(found) => {
                     self.series_count += 1;
                     return Step::Found(found);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use prom_model::exposition::{Escaping, write_label_value};
 use prom_model::label::{INSTANCE, LabelSet};
 
-use crate::store::{Found, Part, Selection, SeriesLabels, layout_key};
+use crate::store::{Found, Part, Selection, SeriesLabels};
 
 use super::encode::open_label;
 
@@ -122,12 +122,11 @@ impl LabelTexts {
         additions: &Additions,
         escaping: Escaping,
     ) -> &Pieces {
-        let layout = layout_key(labels.shape) as usize;
         if self.texts.len() <= found.base {
             self.texts.resize_with(found.base + 1, Text::default);
         }
         let text = &mut self.texts[found.base];
-        if text.layout != layout {
+        if text.layout != found.layout {
             let pieces = Pieces::new(labels, additions, escaping);
             let other = std::mem::take(text).pieces.bytes();
             self.bytes -= other;
@@ -136,7 +135,10 @@ impl LabelTexts {
                 return self.passing.insert(pieces);
             }
             self.bytes += pieces.bytes();
-            *text = Text { layout, pieces };
+            *text = Text {
+                layout: found.layout,
+                pieces,
+            };
         }
         &text.pieces
     }

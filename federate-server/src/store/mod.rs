@@ -36,7 +36,7 @@ use prom_model::label::LabelSet;
 use prom_model::metadata::Metadata;
 use prom_model::sink::{Sink, TargetSink};
 
-pub(crate) use self::select::{Cursor, Effort, Found, Selection, Step, layout_key};
+pub(crate) use self::select::{Batch, Cursor, Effort, Found, Selection, Step};
 pub(crate) use self::table::{Part, SeriesLabels};
 pub(crate) use self::view::StoreView;
 

@@ -93,9 +93,22 @@ pub(crate) struct Found {
     entry: Entry,
     /// Number of its base, when those of all targets are counted through.
     pub(crate) base: usize,
+    /// Tells the layout of its labels from others'.
+    pub(crate) layout: usize,
     pub(crate) value: f64,
     pub(crate) timestamp_ms: i64,
 }
+
+/// Selected series of one metric name that come one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    found: Vec<Found>,
+    taken: usize,
+}
+
+/// Series in a [`Batch`]. Values and labels of neighbours in an answer lie far apart in memory: a processor that looks them
+/// up in one go waits for many of them at once, and for one after the other where each is written in between.
+const BATCH: usize = 32;
 
 impl Selection {
     /// Of the `candidates`, which are series of the targets `published`, those that the selectors take of which `decided`
@@ -156,7 +169,7 @@ impl Selection {
     pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<Found> {
         while cursor.name < self.names.len() {
             if let Step::Found(found) = self.next_of_name(cursor, &mut Effort::UNBOUNDED.clone()) {
-                return Some(found);
+                return Some(self.with_layout(found));
             }
             *cursor = Cursor {
                 name: cursor.name + 1,
@@ -166,8 +179,8 @@ impl Selection {
         None
     }
 
-    /// The same within the cursor's metric name, as far as `effort` goes.
-    pub(crate) fn next_of_name(&self, cursor: &mut Cursor, effort: &mut Effort) -> Step {
+    /// The selected series at `cursor` or the next one of its metric name, as far as `effort` goes.
+    fn next_of_name(&self, cursor: &mut Cursor, effort: &mut Effort) -> Step {
         let name = &self.names[cursor.name];
         let takers = &self.takers[name.takers as usize];
         let entries = self.entries(&name.series);
@@ -207,12 +220,53 @@ impl Selection {
                 return Step::Found(Found {
                     entry,
                     base,
+                    layout: 0,
                     value,
                     timestamp_ms,
                 });
             }
         }
         Step::End
+    }
+
+    /// The same by way of `batch`, which is empty wherever `cursor` was set anew.
+    pub(crate) fn next_in_batch(
+        &self,
+        cursor: &mut Cursor,
+        batch: &mut Batch,
+        effort: &mut Effort,
+    ) -> Step {
+        if let Some(found) = batch.found.get(batch.taken) {
+            batch.taken += 1;
+            return Step::Found(*found);
+        }
+        batch.found.clear();
+        batch.taken = 0;
+        let mut after = Step::Pause;
+        while batch.found.len() < BATCH {
+            match self.next_of_name(cursor, effort) {
+                Step::Found(found) => batch.found.push(found),
+                end_or_pause => {
+                    after = end_or_pause;
+                    break;
+                }
+            }
+        }
+        for found in &mut batch.found {
+            *found = self.with_layout(*found);
+        }
+        match batch.found.first() {
+            Some(found) => {
+                batch.taken = 1;
+                Step::Found(*found)
+            }
+            None => after,
+        }
+    }
+
+    fn with_layout(&self, found: Found) -> Found {
+        let layout = self.labels(found).map_or(0, |it| layout_key(it.shape));
+        Found { layout, ..found }
     }
 
     /// Fails where there are more than `most` series; looks at no more of them than that takes.
@@ -311,7 +365,7 @@ impl Cursor {
     }
 }
 
-/// A shape's identity, for what is prepared once a layout.
-pub(crate) fn layout_key(shape: &Shape) -> *const super::intern::Layout {
-    Arc::as_ptr(&shape.layout)
+/// A layout's identity, for what is prepared once a layout. Never zero.
+fn layout_key(shape: &Shape) -> usize {
+    Arc::as_ptr(&shape.layout).addr()
 }
