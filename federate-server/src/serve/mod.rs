@@ -7,10 +7,10 @@ mod activity;
 mod paced;
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +22,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
 use tracing::{debug, warn};
 
@@ -153,12 +154,10 @@ pub async fn serve(
         };
         let tls = tls.server_config();
         tasks.spawn(async move {
-            match place.kind {
-                PlaceKind::Regular => connection.run(stream, tls).await,
+            tokio::select! {
+                () = connection.run(stream, tls) => {}
                 // Cut off, it has had its time.
-                PlaceKind::Reserve => {
-                    let _ = timeout(RESERVE_LIFETIME, connection.run(stream, tls)).await;
-                }
+                () = end_of(place.kind) => {}
             }
             drop(place);
         });
@@ -194,6 +193,14 @@ struct Place {
 enum PlaceKind {
     Regular,
     Reserve,
+}
+
+/// Waits until a connection in a place of this `kind` has lasted for as long as it may.
+async fn end_of(kind: PlaceKind) {
+    match kind {
+        PlaceKind::Regular => pending().await,
+        PlaceKind::Reserve => sleep(RESERVE_LIFETIME).await,
+    }
 }
 
 impl Places {
@@ -233,7 +240,7 @@ async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAd
             Err(error) => {
                 // Most likely out of file descriptors, of which closing connections give some back.
                 warn!(%error, "cannot accept connections, trying again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                sleep(Duration::from_millis(500)).await;
             }
         }
     }
@@ -260,49 +267,74 @@ struct Connection {
     stopping: watch::Receiver<()>,
 }
 
+/// A connection that is served until it ends. In a box, as it would be moved several times before that, and is large.
+type Served = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
 impl Connection {
+    /// Serves it until it ends, or is idle for too long.
     async fn run(mut self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
         let peer = self.peer;
+        let Limits { head, idle, .. } = self.limits;
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "connection lost");
             return;
         }
-        let Some(config) = tls else {
-            return self.http1(stream).await;
+        let activity = Activity::default();
+        let served = match tls {
+            None => self.http1(stream, &activity),
+            Some(config) => match Box::pin(self.shake_hands(stream, config)).await {
+                Some(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                    self.http2(stream, &activity)
+                }
+                Some(stream) => self.http1(stream, &activity),
+                None => return,
+            },
         };
-        let handshake = timeout(
-            self.limits.handshake,
-            TlsAcceptor::from(config).accept(stream),
-        );
-        let handshake = tokio::select! {
-            handshake = handshake => handshake,
-            _ = self.stopping.changed() => return,
-        };
-        let stream = match handshake {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return debug!(%peer, %error, "TLS handshake failed"),
-            Err(_) => return debug!(%peer, "TLS handshake timed out"),
-        };
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.http2(stream).await;
-        } else {
-            self.http1(stream).await;
+        tokio::select! {
+            ended = served => {
+                ended.unwrap_or_else(|error| debug!(%peer, %error, "connection failed"));
+            }
+            () = activity.idle(head, idle) => debug!(%peer, "connection was idle for too long"),
         }
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let activity = Activity::default();
+    /// The connection once it speaks TLS, none where that fails.
+    async fn shake_hands(
+        &mut self,
+        stream: TcpStream,
+        config: Arc<ServerConfig>,
+    ) -> Option<TlsStream<TcpStream>> {
+        let peer = self.peer;
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let handshake = tokio::select! {
+            handshake = timeout(self.limits.handshake, handshake) => handshake,
+            _ = self.stopping.changed() => return None,
+        };
+        match handshake {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => debug!(%peer, "TLS handshake timed out"),
+        }
+        None
+    }
+
+    fn http1<S>(self, stream: S, activity: &Activity) -> Served
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let stream = TokioIo::new(Paced::new(stream, self.limits.pace));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.idle)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(stream, self.service(&activity));
-        self.drive(connection, &activity).await;
+            .serve_connection(stream, self.service(activity));
+        Box::pin(self.watcher.watch(connection))
     }
 
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let activity = Activity::default();
+    fn http2<S>(self, stream: S, activity: &Activity) -> Served
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let stream = TokioIo::new(Paced::new(stream, self.limits.pace));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -311,24 +343,8 @@ impl Connection {
             .max_concurrent_streams(64)
             .max_header_list_size(MAX_HEAD as u32)
             .max_send_buf_size(256 * 1024)
-            .serve_connection(stream, self.service(&activity));
-        self.drive(connection, &activity).await;
-    }
-
-    /// Runs `connection` until it ends, or is idle for too long.
-    async fn drive(
-        self,
-        connection: impl GracefulConnection<Error: std::fmt::Display>,
-        activity: &Activity,
-    ) {
-        let peer = self.peer;
-        let Limits { head, idle, .. } = self.limits;
-        tokio::select! {
-            ended = self.watcher.watch(connection) => {
-                ended.unwrap_or_else(|error| debug!(%peer, %error, "connection failed"));
-            }
-            () = activity.idle(head, idle) => debug!(%peer, "connection was idle for too long"),
-        }
+            .serve_connection(stream, self.service(activity));
+        Box::pin(self.watcher.watch(connection))
     }
 
     /// The router as hyper calls it.
