@@ -13,13 +13,13 @@ use serde::{Serialize, Serializer};
 use super::answer::{ApiError, Labels, array, success};
 use super::params::Params;
 use super::source::FamilyMetadata;
-use crate::http::{AppState, Turns};
+use crate::http::{Shared, Turns};
 use crate::selector::Selector;
 use crate::tenant::Scope;
 
 /// `/api/v1/metadata`
 pub(crate) async fn metadata(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,
@@ -84,7 +84,7 @@ where
 
 /// `/api/v1/targets/metadata`
 pub(crate) async fn targets_metadata(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,

@@ -11,13 +11,13 @@ use prom_model::label::LabelSet;
 use super::answer::{ApiError, Labels, array};
 use super::params::{Params, decode};
 use super::source::CurrentSeries;
-use crate::http::{AppState, Turns};
+use crate::http::{AppState, Shared, Turns};
 use crate::selector::Selector;
 use crate::tenant::Scope;
 
 /// `/api/v1/series`
 pub(crate) async fn series(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,
@@ -45,7 +45,7 @@ pub(crate) async fn series(
 
 /// `/api/v1/labels`
 pub(crate) async fn labels(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,
@@ -70,7 +70,7 @@ pub(crate) async fn labels(
 
 /// `/api/v1/label/<name>/values`
 pub(crate) async fn label_values(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::answer::success;
 use super::time::rfc3339;
-use crate::http::AppState;
+use crate::http::Shared;
 
 /// `/api/v1/status/buildinfo`
-pub(crate) async fn build_info(State(state): State<AppState>) -> Response {
+pub(crate) async fn build_info(State(state): State<Shared>) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Shown<'a> {
@@ -34,7 +34,7 @@ pub(crate) async fn build_info(State(state): State<AppState>) -> Response {
 }
 
 /// `/api/v1/status/config`
-pub(crate) async fn config(State(state): State<AppState>) -> Response {
+pub(crate) async fn config(State(state): State<Shared>) -> Response {
     #[derive(Serialize)]
     struct Shown {
         yaml: String,
@@ -44,14 +44,14 @@ pub(crate) async fn config(State(state): State<AppState>) -> Response {
 }
 
 /// `/api/v1/status/flags`
-pub(crate) async fn flags(State(state): State<AppState>) -> Response {
+pub(crate) async fn flags(State(state): State<Shared>) -> Response {
     success(&*state.flags)
 }
 
 /// `/api/v1/status/runtimeinfo`
 ///
 /// What only Go or a time series database has is there, as clients expect it, and zero or empty.
-pub(crate) async fn runtime_info(State(state): State<AppState>) -> Response {
+pub(crate) async fn runtime_info(State(state): State<Shared>) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Shown<'a> {

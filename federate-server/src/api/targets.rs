@@ -14,12 +14,12 @@ use super::answer::{ApiError, Labels, success};
 use super::params::Params;
 use super::time::rfc3339;
 use crate::external::ExternalUrl;
-use crate::http::{AppState, Turns, WorkLost};
+use crate::http::{AppState, Shared, Turns, WorkLost};
 use crate::tenant::Scope;
 
 /// `/sd/targets`
 pub(crate) async fn discovered(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
 ) -> Result<Response, WorkLost> {
@@ -29,7 +29,7 @@ pub(crate) async fn discovered(
 
 /// `/api/v1/targets`
 pub(crate) async fn targets(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     request: Request,

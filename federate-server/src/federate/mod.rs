@@ -29,7 +29,7 @@ use self::encode::Exposition;
 pub use self::encode::Timestamps;
 use self::labels::{Additions, TextMemory};
 use crate::api::{Params, TooManySeries};
-use crate::http::{AppState, plain};
+use crate::http::{AppState, Shared, plain};
 use crate::selector::Selector;
 use crate::store::{Effort, Store};
 use crate::tenant::Scope;
@@ -133,11 +133,7 @@ impl Refusal {
 }
 
 /// Answers `GET` and `HEAD` of `/federate`.
-pub(crate) async fn serve(
-    State(state): State<AppState>,
-    scope: Scope,
-    request: Request,
-) -> Response {
+pub(crate) async fn serve(State(state): State<Shared>, scope: Scope, request: Request) -> Response {
     let response = match answer(&state, scope, request).await {
         Ok(response) => response,
         Err(refusal) => plain(refusal.status(), refusal.to_string()),

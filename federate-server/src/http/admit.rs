@@ -1,31 +1,31 @@
 //! How many requests of one tenant are answered at one time.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
 
 use super::{AppState, plain};
-use crate::auth::Principal;
 use crate::held::HeldBody;
 use crate::tenant::Scope;
 
-/// Refuses a tenant's request where as many as it may have are being answered; one is until the end of its body.
-pub(super) async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let principal = request.extensions().get();
-    let scope = principal.map(Principal::scope).cloned();
-    let Some(Scope::Tenant(tenant)) = scope else {
-        return next.run(request).await;
+/// What `answer` comes to for one who sees `scope`; refuses where as many requests of the tenant as there may be are being
+/// answered. One is until the end of its body.
+pub(super) async fn admit(
+    state: &AppState,
+    scope: &Scope,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let Scope::Tenant(tenant) = scope else {
+        return answer.await;
     };
-    let counters = state.metrics.tenants.of(&tenant);
+    let counters = state.metrics.tenants.of(tenant);
     counters.requests.inc();
     let Some(place) = tenant.place() else {
         counters.refused.inc();
         return refusal();
     };
-    let answer = next.run(request).await;
+    let answer = answer.await;
     answer.map(|body| Body::new(HeldBody::new(body, place)))
 }
 

@@ -10,12 +10,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{
-    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CONNECTION, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use tracing::{debug, error};
 
-use super::{Access, AppState, Provider, Route, plain};
+use super::admit::admit;
+use super::{Access, AppState, Provider, Route, Shared, Turns, plain};
 use crate::auth::{AuthError, CHALLENGE, Principal};
 use crate::serve::Crowded;
 use crate::tenant::Scope;
@@ -23,12 +25,35 @@ use crate::tenant::Scope;
 /// Headers for every answer, asked for at each.
 pub type ExtraHeaders = Provider<Arc<[(HeaderName, HeaderValue)]>>;
 
-/// Lets a request pass with its [`Principal`] as an extension, or refuses it.
-pub(super) async fn authenticate(
-    State(state): State<AppState>,
-    mut request: Request,
+/// What the guard of a router has.
+pub(super) struct Guard {
+    pub(super) state: Shared,
+    pub(super) headers: ExtraHeaders,
+    /// For the handlers, each of which has it as an extension.
+    pub(super) turns: Turns,
+}
+
+/// Answers a request: counts and logs it, lets it pass or refuses it, and adds the headers of every answer.
+///
+/// It's one function, as each layer around a router costs every request several allocations, and what someone who
+/// guesses passwords costs is mostly that.
+pub(super) async fn guard(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
     next: Next,
 ) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let mut response = answer(&guard, request, next).await;
+    observe(&guard.state, &method, &uri, &response, started.elapsed());
+    add_headers(response.headers_mut(), &guard.headers);
+    response
+}
+
+/// Lets a request pass with its [`Principal`] as an extension, or refuses it.
+async fn answer(guard: &Guard, mut request: Request, next: Next) -> Response {
+    let state = &guard.state;
     let access = Route::find(request.uri().path()).map_or(Access::Users, |route| route.access);
     let is_crowded = request.extensions().get::<Crowded>().is_some();
     let principal = match access {
@@ -40,20 +65,20 @@ pub(super) async fn authenticate(
             state.auth.authenticate(peer, request.headers()).await
         }
     };
-    match principal {
-        Ok(principal) if access == Access::Operators && *principal.scope() != Scope::Everything => {
-            let mut response = plain(StatusCode::FORBIDDEN, "Forbidden: this is for operators");
-            response.extensions_mut().insert(principal);
-            response
-        }
-        Ok(principal) => {
-            request.extensions_mut().insert(principal.clone());
-            let mut response = next.run(request).await;
-            response.extensions_mut().insert(principal);
-            response
-        }
-        Err(error) => refusal(error),
-    }
+    let principal = match principal {
+        Ok(principal) => principal,
+        Err(error) => return refusal(error),
+    };
+    let mut response = if access == Access::Operators && *principal.scope() != Scope::Everything {
+        plain(StatusCode::FORBIDDEN, "Forbidden: this is for operators")
+    } else {
+        let extensions = request.extensions_mut();
+        extensions.insert(principal.clone());
+        extensions.insert(guard.turns.clone());
+        admit(state, principal.scope(), contain_panics(request, next)).await
+    };
+    response.extensions_mut().insert(principal);
+    response
 }
 
 /// What is answered to a request without a principal. Whatever the reason, it says how to give a password.
@@ -79,6 +104,10 @@ fn refusal(error: AuthError) -> Response {
     let mut response = plain(status, text);
     let headers = response.headers_mut();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+    if let AuthError::TooManyFailures { .. } = error {
+        // Whoever guesses costs least that way: there is nothing more to wait for on the connection.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(retry_after) = retry_after {
         let seconds = retry_after.as_millis().div_ceil(1000).max(1);
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
@@ -88,7 +117,7 @@ fn refusal(error: AuthError) -> Response {
 }
 
 /// Answers 500 where a handler panics.
-pub(super) async fn contain_panics(request: Request, next: Next) -> Response {
+async fn contain_panics(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
@@ -100,16 +129,7 @@ pub(super) async fn contain_panics(request: Request, next: Next) -> Response {
 }
 
 /// Counts a request and logs it, once its answer's head is known.
-pub(super) async fn observe(
-    State(state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
-    let uri = request.uri().clone();
-    let response = next.run(request).await;
-    let duration = started.elapsed();
+fn observe(state: &AppState, method: &Method, uri: &Uri, response: &Response, duration: Duration) {
     let route = Route::find(uri.path());
     // Health checks take no lock, not even that of a metric.
     if route.is_none_or(|route| route.access != Access::Open) {
@@ -129,23 +149,15 @@ pub(super) async fn observe(
         user,
         "request"
     );
-    response
 }
 
-/// Adds the headers of every answer; those of the configuration override what a handler set.
-pub(super) async fn add_headers(
-    State(extra): State<ExtraHeaders>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+/// Adds the headers of every answer; those of the configuration, `extra`, override what a handler set.
+fn add_headers(headers: &mut HeaderMap, extra: &ExtraHeaders) {
     add(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(headers, REFERRER_POLICY, "no-referrer");
     for (name, value) in extra().iter() {
         headers.insert(name, value.clone());
     }
-    response
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {

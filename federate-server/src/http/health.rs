@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 
-use super::{AppState, plain};
+use super::{Shared, plain};
 
 /// The process answers.
-pub(super) async fn healthy(State(state): State<AppState>) -> Response {
+pub(super) async fn healthy(State(state): State<Shared>) -> Response {
     plain(
         StatusCode::OK,
         format!("{} is Healthy.", state.build.program),
@@ -15,7 +15,7 @@ pub(super) async fn healthy(State(state): State<AppState>) -> Response {
 }
 
 /// The first discovery has succeeded.
-pub(super) async fn ready(State(state): State<AppState>) -> Response {
+pub(super) async fn ready(State(state): State<Shared>) -> Response {
     if state.readiness.is_ready() {
         plain(StatusCode::OK, format!("{} is Ready.", state.build.program))
     } else {
@@ -24,7 +24,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
 }
 
 /// Reads the configuration again.
-pub(super) async fn reload(State(state): State<AppState>) -> Response {
+pub(super) async fn reload(State(state): State<Shared>) -> Response {
     // A client that hangs up doesn't leave half a reload.
     let reloading = tokio::spawn(async move { state.reload.reload().await });
     match reloading.await {

@@ -10,15 +10,19 @@ mod scope;
 mod state;
 mod turns;
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
 pub use self::guard::ExtraHeaders;
+use self::guard::Guard;
 pub use self::route::{Access, Endpoint, ROUTES, Route};
+pub(crate) use self::state::Shared;
 pub use self::state::{AppState, BuildInfo, Provider, Readiness, Reload, RuntimeInfo};
 pub(crate) use self::turns::{Turns, WorkLost};
 
@@ -29,6 +33,12 @@ pub(crate) use self::turns::{Turns, WorkLost};
 /// and override ours. What authentication counts is counted in the metrics of `state` from now on.
 pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
     state.auth.count_in(&state.metrics.auth);
+    let state = Arc::new(state);
+    let guard = Guard {
+        state: Arc::clone(&state),
+        headers,
+        turns: Turns::default(),
+    };
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(route.path, route.endpoint.handler());
@@ -36,12 +46,7 @@ pub fn router(state: AppState, headers: ExtraHeaders) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(Extension(Turns::default()))
-        .layer(from_fn(guard::contain_panics))
-        .layer(from_fn_with_state(state.clone(), admit::admit))
-        .layer(from_fn_with_state(state.clone(), guard::authenticate))
-        .layer(from_fn_with_state(state.clone(), guard::observe))
-        .layer(from_fn_with_state(headers, guard::add_headers))
+        .layer(from_fn_with_state(Arc::new(guard), guard::guard))
         .with_state(state)
 }
 

@@ -3,7 +3,7 @@
 use axum::routing::{MethodRouter, get, post};
 use http::Method;
 
-use super::{AppState, health};
+use super::{Shared, health};
 use crate::{api, federate, metrics, pages};
 
 /// One path.
@@ -126,7 +126,7 @@ impl Route {
 }
 
 impl Endpoint {
-    pub(super) fn handler(self) -> MethodRouter<AppState> {
+    pub(super) fn handler(self) -> MethodRouter<Shared> {
         match self {
             Self::Landing => get(pages::landing),
             Self::TargetsPage => get(pages::targets),

@@ -18,7 +18,7 @@ use crate::tenant::Fleet;
 /// A value that is asked for at each request.
 pub type Provider<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
-/// Everything that handlers answer from; cheap to clone.
+/// Everything that handlers answer from.
 #[derive(Clone)]
 pub struct AppState {
     /// What `/federate` serves.
@@ -50,6 +50,9 @@ pub struct AppState {
     /// The time, in milliseconds since the Unix epoch.
     pub now_ms: Provider<i64>,
 }
+
+/// What each part of the router has of it, and clones time and again for each request.
+pub(crate) type Shared = Arc<AppState>;
 
 impl fmt::Debug for AppState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -25,7 +25,7 @@ pub use self::process::ProcessMetrics;
 pub(crate) use self::tenants::SentMetrics;
 pub use self::tenants::TenantMetrics;
 use crate::auth::AuthMetrics;
-use crate::http::{AppState, BuildInfo, Endpoint, plain};
+use crate::http::{BuildInfo, Endpoint, Shared, plain};
 
 /// All metrics of this crate; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -265,7 +265,7 @@ impl FederateMetrics {
 }
 
 /// The registry in the format that the client asks for.
-pub(crate) async fn serve(State(state): State<AppState>, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(State(state): State<Shared>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = Exposition::negotiate(accept.unwrap_or_default());
     match encode(&state.registry, format) {

@@ -7,7 +7,7 @@ use prom_model::target::TargetHealth;
 
 use super::html::{Escaped, ago};
 use super::{may_follow, page};
-use crate::http::{AppState, Turns, WorkLost};
+use crate::http::{AppState, Shared, Turns, WorkLost};
 use crate::tenant::Scope;
 
 const LINKS: [(&str, &str); 10] = [
@@ -31,7 +31,7 @@ const LINKS: [(&str, &str); 10] = [
 
 /// Says what runs here and how to scrape it.
 pub(crate) async fn landing(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
 ) -> Result<Response, WorkLost> {

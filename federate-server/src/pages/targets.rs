@@ -10,7 +10,7 @@ use prom_model::target::{DiscoveryStatus, PoolStatus, TargetHealth, TargetStatus
 use super::discovery::{self, Unwell};
 use super::html::{Chips, Escaped, ago, brief, push};
 use super::page;
-use crate::http::{AppState, Turns, WorkLost};
+use crate::http::{Shared, Turns, WorkLost};
 use crate::tenant::Scope;
 
 /// Label by which the targets of a job are grouped.
@@ -63,7 +63,7 @@ impl Filter {
 
 /// Every job with its targets, grouped by service.
 pub(crate) async fn targets(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(turns): Extension<Turns>,
     scope: Scope,
     RawQuery(query): RawQuery,

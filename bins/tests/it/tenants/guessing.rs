@@ -17,22 +17,25 @@ const GUESSES: usize = 10_000;
 /// Of the guesses, those that may be compared with a hash while the test runs.
 const CHECKED: f64 = 20.0;
 
-/// Gives `GUESSES` wrong passwords for `user` over one connection; how often each status came.
+/// Gives `GUESSES` wrong passwords for `user` one after the other, over a connection for as long as the exporter keeps it; how
+/// often each status came.
 async fn guess(address: String, user: &'static str) -> [usize; 2] {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (from, mut to) = stream.into_split();
-    let mut from = BufReader::new(from);
     let (mut wrong, mut slowed_down) = (0, 0);
+    let mut kept = None;
     for number in 0..GUESSES {
+        let mut connection = match kept.take() {
+            Some(connection) => connection,
+            None => BufReader::new(TcpStream::connect(&address).await.unwrap()),
+        };
         let credentials = BASE64_STANDARD.encode(format!("{user}:guess-{number}"));
         let request = format!(
             "GET /federate HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\r\n"
         );
-        to.write_all(request.as_bytes()).await.unwrap();
-        let (mut status, mut length) = (String::new(), 0);
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let (mut status, mut length, mut is_kept) = (String::new(), 0, true);
         loop {
             let mut line = String::new();
-            from.read_line(&mut line).await.unwrap();
+            connection.read_line(&mut line).await.unwrap();
             let line = line.trim_end().to_ascii_lowercase();
             if line.is_empty() {
                 break;
@@ -40,11 +43,13 @@ async fn guess(address: String, user: &'static str) -> [usize; 2] {
             if let Some(value) = line.strip_prefix("content-length: ") {
                 length = value.parse().unwrap();
             }
+            is_kept &= line != "connection: close";
             if status.is_empty() {
                 status = line;
             }
         }
-        from.read_exact(&mut vec![0; length]).await.unwrap();
+        connection.read_exact(&mut vec![0; length]).await.unwrap();
+        kept = is_kept.then_some(connection);
         match status.get(9..12) {
             Some("401") => wrong += 1,
             Some("429") => slowed_down += 1,

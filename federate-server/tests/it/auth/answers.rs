@@ -103,6 +103,7 @@ async fn all_who_are_not_let_in_are_told_how_to() {
     assert_eq!(slowed.status, 429);
     assert_eq!(slowed.header("retry-after"), "60");
     assert_eq!(slowed.header("www-authenticate"), CHALLENGE);
+    assert_eq!(slowed.header("connection"), "close");
 
     let state = state();
     let outside = Arc::new(Outside::default());
