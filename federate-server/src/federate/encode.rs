@@ -10,7 +10,7 @@ use prom_model::sample::Sample;
 
 use crate::store::{Batch, Cursor, Effort, Found, Selection, Step};
 
-use super::labels::{Additions, LabelTexts, TextMemory, label_set};
+use super::labels::{Additions, LabelTexts, Pieces, TextMemory, label_set};
 use super::plan::{self, Family};
 
 /// Series in one protobuf message, which is had as a whole before it is sent. A family of more comes in several, as
@@ -156,17 +156,24 @@ impl Exposition {
         if !std::mem::replace(&mut self.headed, true) {
             self.write_family_header(format, out);
         }
-        let Some(series) = self.selection.labels(found) else {
+        let selection = &self.selection;
+        let Some(shape) = selection.shape(found) else {
             return;
         };
         let escaping = self.style.escaping;
-        self.opening.turn_to(&series.shape.name, escaping);
+        self.opening.turn_to(&shape.name, escaping);
+        let pieces = self.labels.pieces(found, || {
+            let labels = selection.labels(found)?;
+            Some(Pieces::new(labels, &self.additions, escaping))
+        });
+        let Some(pieces) = pieces else {
+            return;
+        };
         out.extend_from_slice(&self.opening.text);
-        let pieces = self.labels.pieces(found, series, &self.additions, escaping);
         if self.opening.in_braces {
-            pieces.write_inner(&series.shape.values, out);
+            pieces.write_inner(&shape.values, out);
         } else {
-            pieces.write(&series.shape.values, out);
+            pieces.write(&shape.values, out);
         }
         exposition::write_sample(out, format, self.sample(found));
     }

@@ -114,25 +114,23 @@ impl LabelTexts {
         }
     }
 
-    /// The pieces for `found`, whose labels are `labels`.
+    /// The pieces for `found`; where there are none yet, those that `make` makes.
     pub(crate) fn pieces(
         &mut self,
         found: Found,
-        labels: SeriesLabels<'_>,
-        additions: &Additions,
-        escaping: Escaping,
-    ) -> &Pieces {
+        make: impl FnOnce() -> Option<Pieces>,
+    ) -> Option<&Pieces> {
         if self.texts.len() <= found.base {
             self.texts.resize_with(found.base + 1, Text::default);
         }
         let text = &mut self.texts[found.base];
         if text.layout != found.layout {
-            let pieces = Pieces::new(labels, additions, escaping);
+            let pieces = make()?;
             let other = std::mem::take(text).pieces.bytes();
             self.bytes -= other;
             self.memory.give_back(other);
             if !self.memory.take(pieces.bytes()) {
-                return self.passing.insert(pieces);
+                return Some(self.passing.insert(pieces));
             }
             self.bytes += pieces.bytes();
             *text = Text {
@@ -140,7 +138,7 @@ impl LabelTexts {
                 pieces,
             };
         }
-        &text.pieces
+        Some(&text.pieces)
     }
 }
 
@@ -151,7 +149,8 @@ impl Drop for LabelTexts {
 }
 
 impl Pieces {
-    fn new(labels: SeriesLabels<'_>, additions: &Additions, escaping: Escaping) -> Self {
+    /// For series with the layout and the base of `labels`.
+    pub(crate) fn new(labels: SeriesLabels<'_>, additions: &Additions, escaping: Escaping) -> Self {
         let mut cuts = Vec::with_capacity(labels.shape.values.len());
         let mut text = Vec::with_capacity(TEXT_BYTES);
         text.push(b'{');
@@ -261,7 +260,10 @@ mod tests {
                 labels.shape.own().next().unwrap().0,
                 labels.value("host").to_owned(),
             );
-            let pieces = texts.pieces(found, labels, &additions, Escaping::AllowUtf8);
+            let pieces = texts.pieces(found, || {
+                Some(Pieces::new(labels, &additions, Escaping::AllowUtf8))
+            });
+            let pieces = pieces.unwrap();
             let mut text = Vec::new();
             pieces.write(&labels.shape.values, &mut text);
             let own = format!(r#"{own}="x\n""#);

@@ -30,7 +30,9 @@ pub(super) struct Later {
 impl Column {
     /// The latest sample of `slot` at `now_ms`: its time and value. A stale marker is a sample.
     pub(crate) fn latest(&self, slot: u32, now_ms: i64) -> Option<(i64, f64)> {
-        if let Some(later) = newest_later(&self.later, slot, now_ms) {
+        if !self.later.is_empty()
+            && let Some(later) = newest_later(&self.later, slot, now_ms)
+        {
             return Some((later.timestamp_ms, later.value));
         }
         let value = *self.values.get(slot as usize)?;

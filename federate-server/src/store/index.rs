@@ -4,7 +4,6 @@
 //! changed costs nothing.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -13,7 +12,7 @@ use prom_model::metadata::MetricType;
 use crate::selector::Selector;
 
 use super::decide::Visible;
-use super::intern::{Family, same_family};
+use super::intern::{Family, Shape, same_family};
 use super::table::{SeriesLabels, Table};
 
 /// Position of a target in a snapshot.
@@ -24,6 +23,8 @@ pub(crate) type TargetAt = u32;
 pub(crate) struct Entry {
     pub(crate) target: TargetAt,
     pub(crate) slot: u32,
+    /// Position of its shape in [`Named::shapes`].
+    pub(crate) shape: u32,
     /// Position of its base in the target's table.
     pub(crate) base: u16,
     /// Has the same labels as the entry before it: another target's copy of the same series.
@@ -37,6 +38,8 @@ pub(crate) struct Named {
     pub(crate) entries: Box<[Entry]>,
     /// The family that the series are said to be members of: the first one with a type, or else the first.
     pub(crate) family: Option<Arc<Family>>,
+    /// The shapes that they have, one each: few, which needn't be looked up in the tables of many targets.
+    pub(crate) shapes: Box<[Arc<Shape>]>,
 }
 
 impl Named {
@@ -45,6 +48,7 @@ impl Named {
         mark_repeats(tables, entries, |_| true);
         Self {
             family: family(tables, entries),
+            shapes: number_shapes(tables, entries, |_| None),
             entries: (&*entries).into(),
         }
     }
@@ -118,7 +122,7 @@ impl Index {
             let old = by_name.get(&name).map(Arc::clone).unwrap_or_default();
             let is_kept = |entry: &Entry| !gone.contains(&entry.target);
             let kept: Vec<Entry> = old.entries.iter().copied().filter(is_kept).collect();
-            let merged = merge(tables, &kept, &new, |target| gone.contains(&target));
+            let mut merged = merge(tables, &kept, &new, |target| gone.contains(&target));
             if merged.is_empty() {
                 by_name.remove(&name);
                 continue;
@@ -132,65 +136,17 @@ impl Index {
             } else {
                 family(tables, &merged)
             };
+            let shapes = number_shapes(tables, &mut merged, |entry| {
+                (!gone.contains(&entry.target)).then_some(entry.shape)
+            });
             let named = Named {
                 entries: merged.into(),
                 family,
+                shapes,
             };
             by_name.insert(name, Arc::new(named));
         }
         by_name
-    }
-}
-
-/// Every series of a few tables by metric name, sorted, for one answer.
-#[derive(Debug)]
-pub(crate) struct Few {
-    pub(crate) entries: Box<[Entry]>,
-    pub(crate) names: Vec<FewOfName>,
-}
-
-/// Series of one metric name among a [`Few`].
-#[derive(Debug)]
-pub(crate) struct FewOfName {
-    pub(crate) name: Arc<str>,
-    /// Where its entries are.
-    pub(crate) entries: Range<usize>,
-    /// As in [`Named`].
-    pub(crate) family: Option<Arc<Family>>,
-}
-
-impl Few {
-    /// The series of `tables`, each of which is asked for in this way time and again. Has those that `metrics` take.
-    pub(crate) fn of(tables: &[Arc<Table>], metrics: &[Selector]) -> Self {
-        let visible = Visible::new(metrics, tables.iter());
-        let count = tables.iter().map(|table| table.members.len()).sum();
-        let mut entries = Vec::with_capacity(count);
-        for (at, table) in tables.iter().enumerate() {
-            let slots = table.sorted().iter();
-            entries.extend(slots.filter_map(|slot| entry(at, table, *slot, &visible)));
-        }
-        // Each table's are sorted already, of which this sort makes use.
-        sort(tables, &mut entries);
-        let name = |entry: &Entry| labels(tables, *entry).map(|series| &series.shape.name);
-        // Of two strings that are equal there is one copy.
-        let of_one_name =
-            |a: &Entry, b: &Entry| name(a).map(Arc::as_ptr) == name(b).map(Arc::as_ptr);
-        let mut first = 0;
-        let mut names = Vec::new();
-        for of_name in entries.chunk_by_mut(of_one_name) {
-            mark_repeats(tables, of_name, |_| true);
-            let range = first..first + of_name.len();
-            first = range.end;
-            names.extend(of_name.first().and_then(name).map(|name| FewOfName {
-                name: Arc::clone(name),
-                entries: range,
-                family: family(tables, of_name),
-            }));
-        }
-        Self {
-            entries: entries.into(),
-            names,
-        }
     }
 }
 
@@ -228,18 +184,19 @@ fn collect(
 }
 
 /// The series in `slot` of the table at `at`, where there is one to be seen.
-fn entry(at: usize, table: &Table, slot: u32, visible: &Visible) -> Option<Entry> {
+pub(super) fn entry(at: usize, table: &Table, slot: u32, visible: &Visible) -> Option<Entry> {
     let member = table.members.get(slot as usize)?.as_ref()?;
     let is_visible = visible.is_all() || visible.has(at, member, table.labels(member));
     is_visible.then_some(Entry {
         target: position(at),
         slot,
+        shape: 0,
         base: member.base,
         repeats: false,
     })
 }
 
-fn family(tables: &[Arc<Table>], entries: &[Entry]) -> Option<Arc<Family>> {
+pub(super) fn family(tables: &[Arc<Table>], entries: &[Entry]) -> Option<Arc<Family>> {
     let mut families = entries.iter().filter_map(|entry| family_of(tables, *entry));
     let first = families.next()?;
     let is_typed = |family: &&Arc<Family>| family.metadata.metric_type != MetricType::Unknown;
@@ -251,7 +208,37 @@ fn family_of(tables: &[Arc<Table>], entry: Entry) -> Option<&Arc<Family>> {
     tables.get(entry.target as usize)?.family(entry.slot)
 }
 
-fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {
+/// The shapes of `entries`, each of which is told the position of its own. Those that have the same `former` position have the
+/// same shape.
+fn number_shapes(
+    tables: &[Arc<Table>],
+    entries: &mut [Entry],
+    former: impl Fn(&Entry) -> Option<u32>,
+) -> Box<[Arc<Shape>]> {
+    let mut shapes: Vec<Arc<Shape>> = Vec::new();
+    let mut by_former: HashMap<u32, u32> = HashMap::new();
+    let mut by_address: HashMap<usize, u32> = HashMap::new();
+    for entry in entries {
+        let former = former(entry);
+        if let Some(at) = former.and_then(|former| by_former.get(&former)) {
+            entry.shape = *at;
+            continue;
+        }
+        let Some(series) = labels(tables, *entry) else {
+            continue;
+        };
+        let address = Arc::as_ptr(series.shape).addr();
+        let at = *by_address.entry(address).or_insert_with(|| {
+            shapes.push(Arc::clone(series.shape));
+            position(shapes.len() - 1)
+        });
+        entry.shape = at;
+        by_former.extend(former.map(|former| (former, at)));
+    }
+    shapes.into()
+}
+
+pub(super) fn sort(tables: &[Arc<Table>], entries: &mut [Entry]) {
     entries.sort_by(|a, b| labels(tables, *a).cmp(&labels(tables, *b)));
 }
 
@@ -282,14 +269,18 @@ fn merge(
     merged
 }
 
-fn mark_repeats(tables: &[Arc<Table>], entries: &mut [Entry], doubtful: impl Fn(usize) -> bool) {
+pub(super) fn mark_repeats(
+    tables: &[Arc<Table>],
+    entries: &mut [Entry],
+    doubtful: impl Fn(usize) -> bool,
+) {
     for at in (0..entries.len()).filter(|at| doubtful(*at)) {
         entries[at].repeats =
             at > 0 && labels(tables, entries[at - 1]) == labels(tables, entries[at]);
     }
 }
 
-fn labels(tables: &[Arc<Table>], entry: Entry) -> Option<SeriesLabels<'_>> {
+pub(super) fn labels(tables: &[Arc<Table>], entry: Entry) -> Option<SeriesLabels<'_>> {
     tables.get(entry.target as usize)?.series(entry.slot)
 }
 

@@ -14,6 +14,7 @@ mod column;
 mod decide;
 mod draft;
 mod families;
+mod few;
 mod index;
 mod intern;
 mod metrics;
@@ -42,7 +43,8 @@ pub(crate) use self::view::StoreView;
 
 use self::decide::{Decisions, Visible};
 use self::draft::Drafts;
-use self::index::{Few, Index};
+use self::few::Few;
+use self::index::Index;
 use self::intern::Interner;
 use self::select::Candidates;
 use self::table::Table;
@@ -231,13 +233,22 @@ impl Snapshot<'_> {
         let published = &mut self.published;
         // A few targets must not cost what everybody's do.
         let candidates = if decided.as_mut().is_some_and(|it| it.narrow(published)) {
-            let tables: Vec<_> = tables(published).cloned().collect();
-            Candidates::Few(Few::of(&tables, self.scope.metrics()))
+            Candidates::Few(self.few())
         } else {
             Candidates::Index(self.index())
         };
         let lookback_ms = self.store.lookback_ms;
         Selection::new(self.published, candidates, decided, now_ms, lookback_ms)
+    }
+
+    fn few(&self) -> Arc<Few> {
+        match &self.scope {
+            Scope::Everything => self.store.index.few(&self.published, &[]),
+            Scope::Tenant(tenant) => {
+                let view = tenant.view();
+                view.stored().few(&self.published, view.metrics())
+            }
+        }
     }
 
     fn index(&self) -> Arc<Index> {

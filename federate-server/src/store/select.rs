@@ -1,13 +1,13 @@
 //! Which series an answer consists of, in order.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::api::TooManySeries;
 
 use super::column::is_current;
 use super::decide::Decisions;
-use super::index::{Entry, Few, FewOfName, Index, Named};
+use super::few::Few;
+use super::index::{Entry, Index, Named};
 use super::intern::{Family, Shape};
 use super::table::{SeriesLabels, Table};
 use super::writer::Published;
@@ -26,11 +26,8 @@ pub(crate) struct SelectedName {
 enum NameSeries {
     /// In an index that others use, too.
     Shared(Arc<Named>),
-    /// In the selection's own entries.
-    Own {
-        entries: Range<usize>,
-        family: Option<Arc<Family>>,
-    },
+    /// At this position in [`Selection::few`].
+    OfFew(usize),
 }
 
 /// What a [`Selection`] selects from.
@@ -39,7 +36,7 @@ pub(crate) enum Candidates {
     /// All that may be seen.
     Index(Arc<Index>),
     /// Those of a few targets.
-    Few(Few),
+    Few(Arc<Few>),
 }
 
 /// The series of one answer. It owns what it reads, so that an answer can be made bit by bit.
@@ -49,8 +46,8 @@ pub(crate) struct Selection {
     /// Number of the first base of each target, when those of all targets are counted through.
     first_base: Vec<u32>,
     names: Vec<SelectedName>,
-    /// Entries of those names that don't share theirs.
-    entries: Box<[Entry]>,
+    /// That of the names that are of a few targets.
+    few: Option<Arc<Few>>,
     /// The selectors that take a name, by position. Names that follow each other mostly have the same.
     takers: Vec<Box<[u32]>>,
     /// The selectors, `None` where every series is selected.
@@ -91,6 +88,8 @@ pub(crate) struct Cursor {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     entry: Entry,
+    /// Position of its metric name.
+    name: usize,
     /// Number of its base, when those of all targets are counted through.
     pub(crate) base: usize,
     /// Tells the layout of its labels from others'.
@@ -130,21 +129,18 @@ impl Selection {
             })
             .collect();
         let mut choice = Choice::new(decided.as_ref());
-        let entries = match candidates {
+        let few = match candidates {
             Candidates::Index(index) => {
                 for (name, series) in &index.by_name {
                     choice.offer(name, || NameSeries::Shared(Arc::clone(series)));
                 }
-                Box::default()
+                None
             }
             Candidates::Few(few) => {
-                for it in few.names {
-                    let FewOfName {
-                        entries, family, ..
-                    } = it;
-                    choice.offer(&it.name, || NameSeries::Own { entries, family });
+                for (at, it) in few.names.iter().enumerate() {
+                    choice.offer(&it.name, || NameSeries::OfFew(at));
                 }
-                few.entries
+                Some(few)
             }
         };
         let Choice { names, takers, .. } = choice;
@@ -152,7 +148,7 @@ impl Selection {
             published,
             first_base,
             names,
-            entries,
+            few,
             takers,
             decided,
             now_ms,
@@ -180,6 +176,7 @@ impl Selection {
     }
 
     /// The selected series at `cursor` or the next one of its metric name, as far as `effort` goes.
+    #[inline]
     fn next_of_name(&self, cursor: &mut Cursor, effort: &mut Effort) -> Step {
         let name = &self.names[cursor.name];
         let takers = &self.takers[name.takers as usize];
@@ -219,6 +216,7 @@ impl Selection {
                 let base = self.base(entry);
                 return Step::Found(Found {
                     entry,
+                    name: cursor.name,
                     base,
                     layout: 0,
                     value,
@@ -265,7 +263,7 @@ impl Selection {
     }
 
     fn with_layout(&self, found: Found) -> Found {
-        let layout = self.labels(found).map_or(0, |it| layout_key(it.shape));
+        let layout = self.shape(found).map_or(0, |it| layout_key(it));
         Found { layout, ..found }
     }
 
@@ -287,6 +285,15 @@ impl Selection {
         Err(TooManySeries { most })
     }
 
+    /// Metric name and own labels of `found`: next to each other in an index of many targets, whose tables are not.
+    #[inline]
+    pub(crate) fn shape(&self, found: Found) -> Option<&Arc<Shape>> {
+        match &self.names[found.name].series {
+            NameSeries::Shared(named) => named.shapes.get(found.entry.shape as usize),
+            NameSeries::OfFew(_) => Some(self.labels(found)?.shape),
+        }
+    }
+
     /// The labels of `found`.
     pub(crate) fn labels(&self, found: Found) -> Option<SeriesLabels<'_>> {
         self.table(found.entry).series(found.entry.slot)
@@ -296,7 +303,7 @@ impl Selection {
     pub(crate) fn family_of_name(&self, name: usize) -> Option<&Arc<Family>> {
         match &self.names[name].series {
             NameSeries::Shared(named) => named.family.as_ref(),
-            NameSeries::Own { family, .. } => family.as_ref(),
+            NameSeries::OfFew(at) => self.few.as_deref()?.names.get(*at)?.family.as_ref(),
         }
     }
 
@@ -304,7 +311,7 @@ impl Selection {
     fn entries<'a>(&'a self, series: &'a NameSeries) -> &'a [Entry] {
         match series {
             NameSeries::Shared(named) => &named.entries,
-            NameSeries::Own { entries, .. } => &self.entries[entries.clone()],
+            NameSeries::OfFew(at) => self.few.as_deref().map_or(&[], |few| few.entries_of(*at)),
         }
     }
 

@@ -12,11 +12,12 @@ use arc_swap::ArcSwap;
 use crate::selector::Selector;
 use crate::tenant::TargetFilter;
 
+use super::few::{Few, FewCache};
 use super::index::Index;
-use super::lock;
 use super::table::Table;
 use super::targets::{AllTargets, TargetList};
 use super::writer::Published;
+use super::{lock, tables};
 
 /// The part of a store that one tenant sees.
 #[derive(Debug, Default)]
@@ -90,6 +91,11 @@ impl StoreView {
         self.index.of(published, metrics)
     }
 
+    /// The same of only these of the tenant's targets.
+    pub(super) fn few(&self, published: &[Arc<Published>], metrics: &[Selector]) -> Arc<Few> {
+        self.index.few(published, metrics)
+    }
+
     /// Drops an index that nobody has needed since the last time, or that has targets that are gone.
     pub(super) fn sweep_index(&self) {
         let losses = std::mem::take(&mut lock(&self.targets).losses);
@@ -121,6 +127,7 @@ impl OwnTargets {
 #[derive(Debug, Default)]
 pub(super) struct IndexCache {
     index: Mutex<Arc<Index>>,
+    few: FewCache,
     /// Somebody has needed it since the last sweep.
     is_used: AtomicBool,
 }
@@ -141,9 +148,15 @@ impl IndexCache {
         Arc::clone(&index)
     }
 
+    /// The same of only these of the targets.
+    pub(super) fn few(&self, published: &[Arc<Published>], metrics: &[Selector]) -> Arc<Few> {
+        self.few.of(tables(published).cloned().collect(), metrics)
+    }
+
     /// Drops the index where nobody has needed it since the last time, or where it `is_outdated`: it would keep the
     /// tables of what is gone or has changed.
     pub(super) fn sweep(&self, is_outdated: bool) {
+        self.few.sweep(is_outdated);
         let is_used = self.is_used.swap(false, Ordering::Relaxed);
         if is_outdated || !is_used {
             *lock(&self.index) = Arc::default();
