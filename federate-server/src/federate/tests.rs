@@ -5,10 +5,12 @@ use prom_model::exposition::{self, Entry, Format, Parser};
 use prom_model::label::LabelSet;
 use prom_model::metadata::{Metadata, MetricType};
 use prom_model::sample::Sample;
-use prom_model::sink::{Sink, TargetSink};
+use prom_model::sink::{SeriesRef, Sink, TargetSink};
 
 use super::*;
 use crate::store::{DEFAULT_LOOKBACK, Effort};
+
+mod changes;
 
 const NOW_MS: i64 = 1_700_000_000_123;
 
@@ -19,6 +21,19 @@ fn set(labels: &[(&str, &str)]) -> LabelSet {
 /// Scrapes text into a new target of `store`, as a scraper without relabelling would.
 fn scrape(store: &Store, target: &LabelSet, format: Format, body: &str) -> Box<dyn TargetSink> {
     let mut writer = store.open(Arc::new(target.clone()));
+    scrape_again(&mut *writer, target, format, body, NOW_MS, &[]);
+    writer
+}
+
+/// Scrapes once more, where the `former` series may vanish; those that there are.
+fn scrape_again(
+    writer: &mut dyn TargetSink,
+    target: &LabelSet,
+    format: Format,
+    body: &str,
+    at_ms: i64,
+    former: &[SeriesRef],
+) -> Vec<SeriesRef> {
     let families = exposition::parse_families(body.as_bytes(), format).unwrap();
     let mut samples = Vec::new();
     for family in &families {
@@ -29,12 +44,21 @@ fn scrape(store: &Store, target: &LabelSet, format: Format, body: &str) -> Box<d
             samples.push((writer.resolve(&labels, Some(described)), *sample));
         }
     }
-    writer.begin(NOW_MS);
+    writer.begin(at_ms);
+    let mut scraped = Vec::new();
     for (series, sample) in samples {
         writer.append(series, sample).unwrap();
+        scraped.push(series);
+    }
+    let vanished: Vec<_> = former.iter().filter(|it| !scraped.contains(it)).collect();
+    for series in &vanished {
+        writer.append(**series, Sample::stale()).unwrap();
     }
     writer.commit();
-    writer
+    for series in vanished {
+        writer.release(*series);
+    }
+    scraped
 }
 
 struct Asked<'a> {

@@ -120,9 +120,9 @@ impl Decisions {
         }
     }
 
-    /// Leaves those of `published` of which some series may be selected, if they have few of all the series. Tells
-    /// whether it did.
-    pub(crate) fn narrow(&mut self, published: &mut Vec<Arc<Published>>) -> bool {
+    /// Leaves those of `published` of which some series may be selected, if they have few of all the series, and tells then
+    /// how many there are in all.
+    pub(crate) fn narrow(&mut self, published: &mut Vec<Arc<Published>>) -> Option<usize> {
         let mut first_base = 0;
         let mut series = [0, 0];
         let wanted: Vec<bool> = published
@@ -141,7 +141,7 @@ impl Decisions {
             .collect();
         let [unwanted, few] = series;
         if unwanted < few * FEW {
-            return false;
+            return None;
         }
         let is_wanted = published.iter().zip(&wanted);
         let bases =
@@ -153,7 +153,7 @@ impl Decisions {
         }
         let mut is_wanted = wanted.iter();
         published.retain(|_| is_wanted.next().is_some_and(|wanted| *wanted));
-        true
+        Some(few + unwanted)
     }
 }
 

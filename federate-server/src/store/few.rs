@@ -10,12 +10,11 @@ use super::index::{Entry, entry, family, labels, mark_repeats, sort};
 use super::intern::Family;
 use super::lock;
 use super::table::Table;
+use super::view::Losses;
 use crate::selector::Selector;
 
-/// How many series are kept, those of some twenty services. A series takes some thirty bytes.
-const MOST_SERIES: usize = 50_000;
-/// What is counted for one without any.
-const LEAST_SIZE: usize = 100;
+/// What is counted for one of fewer series, or none. A series takes some forty bytes.
+const LEAST_SERIES: usize = 100;
 
 /// Every series of a few tables by metric name, sorted.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl Few {
 
     /// What it counts as among those that are kept, in series.
     fn size(&self) -> usize {
-        LEAST_SIZE + self.entries.len()
+        self.entries.len().max(LEAST_SERIES)
     }
 
     /// The series of `tables`, each of which is asked for in this way time and again. Has those that `metrics` take.
@@ -98,32 +97,31 @@ struct Kept {
 
 impl FewCache {
     /// The series of `tables` that `metrics` take, which are the same each time.
-    pub(super) fn of(&self, tables: Vec<Arc<Table>>, metrics: &[Selector]) -> Arc<Few> {
-        let is_wanted = |it: &Kept| {
-            let have = it.few.tables.iter().map(Arc::as_ptr);
-            have.eq(tables.iter().map(Arc::as_ptr))
-        };
-        let mut kept = lock(&self.0);
-        let found = kept.iter().position(is_wanted);
-        if let Some(at) = found {
-            // The one that wasn't needed for longest stays first.
-            kept[at..].rotate_left(1);
+    ///
+    /// As many are kept as there are in all, `all_series`: so there is room for each service once, in whichever order they are
+    /// asked for, and what is kept costs a fraction of what the series do.
+    pub(super) fn of(
+        &self,
+        tables: Vec<Arc<Table>>,
+        metrics: &[Selector],
+        all_series: usize,
+    ) -> Arc<Few> {
+        if let Some(few) = find(&mut lock(&self.0), &tables) {
+            return few;
         }
-        if let Some(it) = found.and_then(|_| kept.last_mut()) {
-            it.is_used = true;
-            return Arc::clone(&it.few);
-        }
-        drop(kept);
         // Nobody else has to wait for it.
         let few = Arc::new(Few::of(tables, metrics));
         let mut kept = lock(&self.0);
+        if let Some(same) = find(&mut kept, &few.tables) {
+            return same;
+        }
         kept.push(Kept {
             few: Arc::clone(&few),
             is_used: true,
         });
         let mut left: usize = kept.iter().map(|it| it.few.size()).sum();
         let too_many = kept.iter().take_while(|it| {
-            let is_too_many = left > MOST_SERIES;
+            let is_too_many = left > all_series;
             left -= it.few.size();
             is_too_many
         });
@@ -132,11 +130,25 @@ impl FewCache {
         few
     }
 
-    /// Drops what nobody has needed since the last time, and all where some of it `is_outdated`: it would keep the tables
-    /// of what is gone.
-    pub(super) fn sweep(&self, is_outdated: bool) {
-        lock(&self.0).retain_mut(|it| std::mem::take(&mut it.is_used) && !is_outdated);
+    /// Drops what nobody has needed since the last time, and all where there are losses: it would keep the tables of what
+    /// is gone.
+    pub(super) fn sweep(&self, losses: Losses) {
+        let is_kept = |it: &mut Kept| std::mem::take(&mut it.is_used) && losses == Losses::None;
+        lock(&self.0).retain_mut(is_kept);
     }
+}
+
+/// The one that was made from `tables`; the one that wasn't needed for longest stays first.
+fn find(kept: &mut [Kept], tables: &[Arc<Table>]) -> Option<Arc<Few>> {
+    let is_wanted = |it: &Kept| {
+        let have = it.few.tables.iter().map(Arc::as_ptr);
+        have.eq(tables.iter().map(Arc::as_ptr))
+    };
+    let at = kept.iter().position(is_wanted)?;
+    kept[at..].rotate_left(1);
+    let found = kept.last_mut()?;
+    found.is_used = true;
+    Some(Arc::clone(&found.few))
 }
 
 #[cfg(test)]
@@ -164,37 +176,40 @@ mod tests {
         let interner = Interner::default();
         let [one, other] = [1, 2].map(|series| table(&interner, series));
         let cache = FewCache::default();
-        let of = |tables: &[&Arc<Table>]| cache.of(tables.iter().copied().cloned().collect(), &[]);
+        let of =
+            |tables: &[&Arc<Table>]| cache.of(tables.iter().copied().cloned().collect(), &[], 1000);
         let first = of(&[&one]);
         assert!(Arc::ptr_eq(&first, &of(&[&one])));
         let both = of(&[&one, &other]);
         assert_eq!((both.names.len(), both.entries_of(0).len()), (2, 2));
         // One that has changed is another one.
         assert!(!Arc::ptr_eq(&first, &of(&[&table(&interner, 1)])));
-        cache.sweep(false);
+        cache.sweep(Losses::None);
         assert!(Arc::ptr_eq(&first, &of(&[&one])));
-        cache.sweep(false);
+        cache.sweep(Losses::None);
         assert!(!Arc::ptr_eq(&both, &of(&[&one, &other])));
-        cache.sweep(true);
+        cache.sweep(Losses::Some);
         assert!(!Arc::ptr_eq(&first, &of(&[&one])));
     }
 
     #[test]
-    fn what_was_not_needed_for_longest_makes_room() {
+    fn there_is_room_for_each_service_once() {
+        const SERVICES: usize = 20;
         let interner = Interner::default();
         let cache = FewCache::default();
-        let tables = [(); 3].map(|()| table(&interner, MOST_SERIES / 3));
-        let of = |at: usize| cache.of(vec![Arc::clone(&tables[at])], &[]);
-        let [first, second] = [of(0), of(1)];
-        assert!(Arc::ptr_eq(&first, &of(0)));
-        of(2);
-        assert!(Arc::ptr_eq(&first, &of(0)));
-        assert!(!Arc::ptr_eq(&second, &of(1)));
-        // Those without series take room as well.
-        let empty = [(); MOST_SERIES / LEAST_SIZE + 10].map(|()| table(&interner, 0));
-        for table in &empty {
-            cache.of(vec![Arc::clone(table)], &[]);
+        let tables = [(); SERVICES].map(|()| table(&interner, 150));
+        let all_series = SERVICES * 150;
+        let of = |table: &Arc<Table>| cache.of(vec![Arc::clone(table)], &[], all_series);
+        let first: Vec<Arc<Few>> = tables.iter().map(of).collect();
+        for (first, table) in first.iter().zip(&tables) {
+            assert!(Arc::ptr_eq(first, &of(table)));
         }
-        assert!(lock(&cache.0).len() <= MOST_SERIES / LEAST_SIZE);
+        // What was not needed for longest makes room, and those without series take room as well.
+        of(&tables[0]);
+        of(&table(&interner, 0));
+        assert!(Arc::ptr_eq(&first[0], &of(&tables[0])));
+        assert!(!Arc::ptr_eq(&first[1], &of(&tables[1])));
+        let series = |kept: &[Kept]| kept.iter().map(|it| it.few.size()).sum::<usize>();
+        assert!(series(&lock(&cache.0)) <= all_series);
     }
 }

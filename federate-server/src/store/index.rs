@@ -23,7 +23,7 @@ pub(crate) type TargetAt = u32;
 pub(crate) struct Entry {
     pub(crate) target: TargetAt,
     pub(crate) slot: u32,
-    /// Position of its shape in [`Named::shapes`].
+    /// Position of its shape in [`Named::shapes`]. What isn't in a [`Named`] has none.
     pub(crate) shape: u32,
     /// Position of its base in the target's table.
     pub(crate) base: u16,
@@ -48,7 +48,7 @@ impl Named {
         mark_repeats(tables, entries, |_| true);
         Self {
             family: family(tables, entries),
-            shapes: number_shapes(tables, entries, |_| None),
+            shapes: number_shapes(tables, entries, 0, |_| None),
             entries: (&*entries).into(),
         }
     }
@@ -136,7 +136,7 @@ impl Index {
             } else {
                 family(tables, &merged)
             };
-            let shapes = number_shapes(tables, &mut merged, |entry| {
+            let shapes = number_shapes(tables, &mut merged, old.shapes.len(), |entry| {
                 (!gone.contains(&entry.target)).then_some(entry.shape)
             });
             let named = Named {
@@ -208,32 +208,32 @@ fn family_of(tables: &[Arc<Table>], entry: Entry) -> Option<&Arc<Family>> {
     tables.get(entry.target as usize)?.family(entry.slot)
 }
 
-/// The shapes of `entries`, each of which is told the position of its own. Those that have the same `former` position have the
-/// same shape.
+/// The shapes of `entries`, each of which is told the position of its own. Some had a `former` one, among `former_count`; those
+/// that had the same have the same shape.
 fn number_shapes(
     tables: &[Arc<Table>],
     entries: &mut [Entry],
+    former_count: usize,
     former: impl Fn(&Entry) -> Option<u32>,
 ) -> Box<[Arc<Shape>]> {
     let mut shapes: Vec<Arc<Shape>> = Vec::new();
-    let mut by_former: HashMap<u32, u32> = HashMap::new();
+    let mut by_former: Vec<Option<u32>> = vec![None; former_count];
     let mut by_address: HashMap<usize, u32> = HashMap::new();
     for entry in entries {
-        let former = former(entry);
-        if let Some(at) = former.and_then(|former| by_former.get(&former)) {
-            entry.shape = *at;
-            continue;
+        let mut nowhere = None;
+        let former = former(entry).and_then(|former| by_former.get_mut(former as usize));
+        let known = former.unwrap_or(&mut nowhere);
+        if known.is_none()
+            && let Some(series) = labels(tables, *entry)
+        {
+            let address = Arc::as_ptr(series.shape).addr();
+            let at = by_address.entry(address).or_insert_with(|| {
+                shapes.push(Arc::clone(series.shape));
+                position(shapes.len() - 1)
+            });
+            *known = Some(*at);
         }
-        let Some(series) = labels(tables, *entry) else {
-            continue;
-        };
-        let address = Arc::as_ptr(series.shape).addr();
-        let at = *by_address.entry(address).or_insert_with(|| {
-            shapes.push(Arc::clone(series.shape));
-            position(shapes.len() - 1)
-        });
-        entry.shape = at;
-        by_former.extend(former.map(|former| (former, at)));
+        entry.shape = known.unwrap_or(u32::MAX);
     }
     shapes.into()
 }

@@ -49,7 +49,7 @@ use self::intern::Interner;
 use self::select::Candidates;
 use self::table::Table;
 use self::targets::{AllTargets, TargetList};
-use self::view::{Acquaintance, IndexCache, StoreIdentity};
+use self::view::{Acquaintance, IndexCache, Losses, StoreIdentity};
 use self::writer::{Published, Writer};
 use crate::selector::Selector;
 use crate::tenant::{Scope, View};
@@ -159,14 +159,17 @@ impl Store {
             .targets
             .load()
             .without(|target| target.is_over(oldest_ms));
-        let is_any_over = kept.is_some();
+        let losses = match &kept {
+            Some(_) => Losses::Some,
+            None => Losses::None,
+        };
         if let Some(kept) = kept {
             self.targets.store(Arc::new(kept));
         }
         drop(opening);
-        self.index.sweep(is_any_over);
+        self.index.sweep(losses);
         for view in self.known_views() {
-            if is_any_over {
+            if losses == Losses::Some {
                 // It would keep the targets that are gone.
                 self.targets_of(&view);
             }
@@ -232,21 +235,21 @@ impl Snapshot<'_> {
         let mut decided = selectors.map(|it| Decisions::new(it, tables(&self.published)));
         let published = &mut self.published;
         // A few targets must not cost what everybody's do.
-        let candidates = if decided.as_mut().is_some_and(|it| it.narrow(published)) {
-            Candidates::Few(self.few())
-        } else {
-            Candidates::Index(self.index())
+        let candidates = match decided.as_mut().and_then(|it| it.narrow(published)) {
+            Some(all_series) => Candidates::Few(self.few(all_series)),
+            None => Candidates::Index(self.index()),
         };
         let lookback_ms = self.store.lookback_ms;
         Selection::new(self.published, candidates, decided, now_ms, lookback_ms)
     }
 
-    fn few(&self) -> Arc<Few> {
+    fn few(&self, all_series: usize) -> Arc<Few> {
         match &self.scope {
-            Scope::Everything => self.store.index.few(&self.published, &[]),
+            Scope::Everything => self.store.index.few(&self.published, &[], all_series),
             Scope::Tenant(tenant) => {
                 let view = tenant.view();
-                view.stored().few(&self.published, view.metrics())
+                let stored = view.stored();
+                stored.few(&self.published, view.metrics(), all_series)
             }
         }
     }

@@ -40,9 +40,9 @@ struct OwnTargets {
     losses: Losses,
 }
 
-/// Whether own targets are gone since the index was last looked through.
+/// Whether targets are gone since the index was last looked through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Losses {
+pub(super) enum Losses {
     #[default]
     None,
     Some,
@@ -91,15 +91,20 @@ impl StoreView {
         self.index.of(published, metrics)
     }
 
-    /// The same of only these of the tenant's targets.
-    pub(super) fn few(&self, published: &[Arc<Published>], metrics: &[Selector]) -> Arc<Few> {
-        self.index.few(published, metrics)
+    /// The same of only these of the tenant's targets, which have `all_series` together.
+    pub(super) fn few(
+        &self,
+        published: &[Arc<Published>],
+        metrics: &[Selector],
+        all_series: usize,
+    ) -> Arc<Few> {
+        self.index.few(published, metrics, all_series)
     }
 
     /// Drops an index that nobody has needed since the last time, or that has targets that are gone.
     pub(super) fn sweep_index(&self) {
         let losses = std::mem::take(&mut lock(&self.targets).losses);
-        self.index.sweep(losses == Losses::Some);
+        self.index.sweep(losses);
     }
 }
 
@@ -123,7 +128,7 @@ impl OwnTargets {
     }
 }
 
-/// The index of the last snapshot that needed one.
+/// The index of the last snapshot that needed one, and those of narrow answers.
 #[derive(Debug, Default)]
 pub(super) struct IndexCache {
     index: Mutex<Arc<Index>>,
@@ -138,27 +143,30 @@ impl IndexCache {
         self.is_used.store(true, Ordering::Relaxed);
         // Readers that need the same new index wait for the one that makes it; scrapes don't.
         let mut index = lock(&self.index);
-        let tables: Vec<Arc<Table>> = published
-            .iter()
-            .map(|target| Arc::clone(&target.table))
-            .collect();
+        let tables: Vec<Arc<Table>> = tables(published).cloned().collect();
         if !index.is_of(&tables) {
             *index = Arc::new(index.updated(tables, metrics));
         }
         Arc::clone(&index)
     }
 
-    /// The same of only these of the targets.
-    pub(super) fn few(&self, published: &[Arc<Published>], metrics: &[Selector]) -> Arc<Few> {
-        self.few.of(tables(published).cloned().collect(), metrics)
+    /// The same of only these of the targets, which have `all_series` together.
+    pub(super) fn few(
+        &self,
+        published: &[Arc<Published>],
+        metrics: &[Selector],
+        all_series: usize,
+    ) -> Arc<Few> {
+        let tables = tables(published).cloned().collect();
+        self.few.of(tables, metrics, all_series)
     }
 
-    /// Drops the index where nobody has needed it since the last time, or where it `is_outdated`: it would keep the
-    /// tables of what is gone or has changed.
-    pub(super) fn sweep(&self, is_outdated: bool) {
-        self.few.sweep(is_outdated);
+    /// Drops what nobody has needed since the last time, and all where there are losses: it would keep the tables of what is
+    /// gone.
+    pub(super) fn sweep(&self, losses: Losses) {
+        self.few.sweep(losses);
         let is_used = self.is_used.swap(false, Ordering::Relaxed);
-        if is_outdated || !is_used {
+        if losses == Losses::Some || !is_used {
             *lock(&self.index) = Arc::default();
         }
     }
