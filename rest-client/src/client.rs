@@ -19,8 +19,8 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Certificates in PEM that are trusted beside those of the system.
     pub extra_ca_pem: Option<String>,
-    /// A file with more of them, read again for each request so that a change takes effect at once. While it can't be
-    /// read or holds no certificate, what it held before counts.
+    /// A file with more of them, 1 MiB at most, read again for each request so that a change takes effect at once. While
+    /// it can't be read or holds no certificate, what it held before counts.
     pub extra_ca_file: Option<PathBuf>,
     /// When a request is given up, the reading of its answer included.
     pub request_timeout: Duration,
@@ -59,6 +59,20 @@ pub enum BuildError {
         path: String,
         /// What reading it failed on.
         source: std::io::Error,
+    },
+    /// The file with additional certificates is longer than may be read.
+    #[error("{path} is larger than {limit} bytes")]
+    ExtraCaFileTooLarge {
+        /// The file.
+        path: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The file with additional certificates is not PEM, or none of them can be trusted.
+    #[error("{path} is not a file of certificates in PEM")]
+    ExtraCaFileContent {
+        /// The file.
+        path: String,
     },
     /// There is nobody to trust.
     #[error("the system has no trusted certificates and none were given")]

@@ -1,7 +1,9 @@
 //! Whom a client trusts, and the client that follows from it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -11,6 +13,9 @@ use tokio::time::timeout;
 use crate::client::{BuildError, ClientOptions};
 use crate::message::with_causes;
 use crate::secret::READ_TIMEOUT;
+
+/// Longest file of certificates, in bytes. The bundle of a whole system has a quarter of that.
+const SIZE_LIMIT: u64 = 1024 * 1024;
 
 /// The HTTP client, made anew when the file of additional certificates changes.
 #[derive(Debug)]
@@ -25,7 +30,7 @@ pub(crate) struct Trusting {
 #[derive(Debug)]
 struct Made {
     /// What the file held.
-    extra_ca: Option<String>,
+    extra_ca: Option<Vec<u8>>,
     client: reqwest::Client,
 }
 
@@ -70,9 +75,11 @@ impl Trusting {
         let Some(path) = &self.options.extra_ca_file else {
             return;
         };
-        // Whoever comes meanwhile takes what there is.
-        let Ok(mut renewal) = self.renewal.try_lock() else {
-            return;
+        let mut renewal = match self.renewal.try_lock() {
+            Ok(renewal) => renewal,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Whoever comes meanwhile takes what there is.
+            Err(TryLockError::WouldBlock) => return,
         };
         match (self.try_renew(path), &*renewal) {
             (Ok(()), _) => *renewal = Renewal::Fine,
@@ -108,21 +115,31 @@ impl Trusting {
     }
 }
 
-fn read(path: &Path) -> Result<String, BuildError> {
-    std::fs::read_to_string(path).map_err(|source| BuildError::ExtraCaFile {
+fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
+    let failed = |source| BuildError::ExtraCaFile {
         path: path.display().to_string(),
         source,
-    })
+    };
+    let mut content = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    let mut file = file.take(SIZE_LIMIT + 1);
+    file.read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > SIZE_LIMIT {
+        return Err(BuildError::ExtraCaFileTooLarge {
+            path: path.display().to_string(),
+            limit: SIZE_LIMIT,
+        });
+    }
+    Ok(content)
 }
 
 fn build(
     options: &ClientOptions,
-    extra_ca: Option<&str>,
+    extra_ca: Option<&[u8]>,
     encrypted: bool,
 ) -> Result<reqwest::Client, BuildError> {
-    let extra_ca = [options.extra_ca_pem.as_deref(), extra_ca];
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls_config(extra_ca.into_iter().flatten(), encrypted)?)
+        .tls_backend_preconfigured(tls_config(options, extra_ca, encrypted)?)
         .user_agent(&options.user_agent)
         .timeout(options.request_timeout)
         .connect_timeout(options.request_timeout.min(Duration::from_secs(10)))
@@ -132,20 +149,21 @@ fn build(
         .map_err(BuildError::Client)
 }
 
-/// The system's certificates and those of each of `extra_ca`. Without `encrypted` nobody need be trusted.
-fn tls_config<'a>(
-    extra_ca: impl Iterator<Item = &'a str>,
+/// The system's certificates, those of `options` and those of its file, which holds `extra_ca`. Without `encrypted`
+/// the system's aren't needed.
+fn tls_config(
+    options: &ClientOptions,
+    extra_ca: Option<&[u8]>,
     encrypted: bool,
 ) -> Result<rustls::ClientConfig, BuildError> {
     let mut roots = rustls::RootCertStore::empty();
-    for pem in extra_ca {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| BuildError::ExtraCa)?;
-        let (added, _) = roots.add_parsable_certificates(certificates);
-        if added == 0 {
-            return Err(BuildError::ExtraCa);
-        }
+    if let Some(pem) = &options.extra_ca_pem {
+        trust(&mut roots, pem.as_bytes()).map_err(|NoCertificate| BuildError::ExtraCa)?;
+    }
+    if let Some((path, pem)) = options.extra_ca_file.as_deref().zip(extra_ca) {
+        trust(&mut roots, pem).map_err(|NoCertificate| BuildError::ExtraCaFileContent {
+            path: path.display().to_string(),
+        })?;
     }
     if encrypted {
         let system = rustls_native_certs::load_native_certs();
@@ -161,4 +179,53 @@ fn tls_config<'a>(
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
+}
+
+/// Something isn't PEM, or there is nothing to trust in it.
+struct NoCertificate;
+
+/// Adds the certificates of `pem` to `roots`.
+fn trust(roots: &mut rustls::RootCertStore, pem: &[u8]) -> Result<(), NoCertificate> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| NoCertificate)?;
+    match roots.add_parsable_certificates(certificates) {
+        (0, _) => Err(NoCertificate),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_no_renewals() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = ClientOptions::new("test");
+        let client = build(&options, None, false).unwrap();
+        options.extra_ca_file = Some(folder.path().join("absent"));
+        let made = Made {
+            extra_ca: None,
+            client,
+        };
+        let trusting = Trusting {
+            options,
+            encrypted: false,
+            made: Mutex::new(made),
+            renewal: Mutex::default(),
+        };
+        std::thread::scope(|scope| {
+            let panicking = scope.spawn(|| {
+                let _renewal = trusting.renewal.lock().unwrap();
+                panic!("on purpose");
+            });
+            assert!(panicking.join().is_err());
+        });
+        assert!(trusting.renewal.is_poisoned());
+        trusting.renew_now();
+        let renewal = trusting.renewal.into_inner();
+        let renewal = renewal.unwrap_or_else(PoisonError::into_inner);
+        assert!(matches!(renewal, Renewal::Failed));
+    }
 }

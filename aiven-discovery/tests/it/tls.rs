@@ -120,14 +120,47 @@ async fn a_changed_file_of_additional_cas_counts_at_once() {
     assert!(is_distrusted(status().await));
     std::fs::write(&path, &ca).unwrap();
     assert_eq!(status().await.unwrap(), 200);
-    for no_ca in ["", "nothing"] {
-        std::fs::write(&path, no_ca).unwrap();
-        assert_eq!(status().await.unwrap(), 200, "{no_ca:?}");
+    for no_ca in ["".to_owned(), "nothing".to_owned(), too_long(&other_ca)] {
+        std::fs::write(&path, &no_ca).unwrap();
+        assert_eq!(status().await.unwrap(), 200, "{} bytes", no_ca.len());
     }
     std::fs::remove_file(&path).unwrap();
     assert_eq!(status().await.unwrap(), 200);
     std::fs::write(&path, other_ca).unwrap();
     assert!(is_distrusted(status().await));
+}
+
+/// `pem`, and after it more than is read.
+fn too_long(pem: &str) -> String {
+    format!("{pem}{}", "\n".repeat(1024 * 1024))
+}
+
+#[tokio::test]
+async fn a_file_of_additional_cas_that_is_none_is_named() {
+    let (address, ca) = serve("127.0.0.1").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let shown = path.display().to_string();
+    let url: url::Url = format!("https://{address}").parse().unwrap();
+    let new = || {
+        let options = ClientOptions {
+            extra_ca_file: Some(path.clone()),
+            ..ClientOptions::new("test")
+        };
+        Client::new(&url, options).map_err(|error| error.to_string())
+    };
+    assert_eq!(new().unwrap_err(), format!("can't read {shown}"));
+    for (content, want) in [
+        (Vec::new(), "is not a file of certificates in PEM"),
+        (b"nothing".to_vec(), "is not a file of certificates in PEM"),
+        (b"\xff".to_vec(), "is not a file of certificates in PEM"),
+        (too_long(&ca).into(), "is larger than 1048576 bytes"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(new().unwrap_err(), format!("{shown} {want}"));
+    }
+    std::fs::write(&path, ca).unwrap();
+    assert!(new().is_ok());
 }
 
 #[tokio::test]
