@@ -10,8 +10,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of the client that sent a request with `headers` over a connection from `peer`.
 ///
-/// That is `peer`, unless `trusted_proxies` of them stand in front, each of which adds the address of its own peer to the
-/// right of `X-Forwarded-For`: then it is the one so many from the right. What stands further left was written by
+/// That is `peer`, unless `trusted_proxies` of them stand in front, each of which adds the address of its own peer to
+/// the right of `X-Forwarded-For`: then it is the one so many from the right. What stands further left was written by
 /// whoever sent the request, and isn't looked at. Where there are fewer, or there is no address (a port behind it is
 /// fine), it is `peer`.
 ///

@@ -20,7 +20,8 @@ const SITE: Rate = Rate::new(20, Duration::from_secs(3));
 /// the others who come from there, as all do that come through one proxy.
 const USER: Rate = Rate::new(3, Duration::from_secs(60));
 
-/// Addresses, users and right passwords at addresses that are remembered at least. Who has more of them has enough attempts anyway.
+/// Addresses, users and right passwords at addresses that are remembered at least. Who has more of them has enough
+/// attempts anyway.
 const REMEMBERED: usize = 8192;
 
 /// A user's name as a keyed hash, so that its length costs nothing.

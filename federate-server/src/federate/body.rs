@@ -17,8 +17,8 @@ use crate::store::Effort;
 
 /// How much text one step makes. What an answer takes in memory is a small multiple of it.
 const CHUNK: usize = 52 << 10;
-/// Room for it and the series that ends it, so that hardly any chunk has to grow. Both stay below the 64 KiB from which on
-/// freeing memory has glibc tidy up.
+/// Room for it and the series that ends it, so that hardly any chunk has to grow. Both stay below the 64 KiB from which
+/// on freeing memory has glibc tidy up.
 const CHUNK_CAPACITY: usize = CHUNK + (4 << 10);
 
 /// How much one step looks at, a fraction of a millisecond's work: an answer that selects next to nothing mustn't keep

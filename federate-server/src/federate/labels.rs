@@ -43,8 +43,8 @@ impl Additions {
 
 /// Label text of the series of each base, in the layout met last.
 ///
-/// An answer goes through one metric name after the other, whose series mostly have one layout a base, and next to it are
-/// names of the same layout.
+/// An answer goes through one metric name after the other, whose series mostly have one layout a base, and next to it
+/// are names of the same layout.
 #[derive(Debug)]
 pub(crate) struct LabelTexts {
     /// By base.

@@ -4,8 +4,8 @@ use prom_model::metadata::{Metadata, MetricType};
 
 use crate::store::Selection;
 
-/// A metric family of an answer: a header, and the metric names below it. It says what it says of a [`Selection`], which
-/// holds all texts.
+/// A metric family of an answer: a header, and the metric names below it. It says what it says of a [`Selection`],
+/// which holds all texts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Family {
     /// Bytes of the first metric name that are the family's name.

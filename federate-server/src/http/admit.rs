@@ -9,8 +9,8 @@ use super::{AppState, plain};
 use crate::held::HeldBody;
 use crate::tenant::Scope;
 
-/// What `answer` comes to for one who sees `scope`; refuses where as many requests of the tenant as there may be are being
-/// answered. One is until the end of its body.
+/// What `answer` comes to for one who sees `scope`; refuses where as many requests of the tenant as there may be are
+/// being answered. One is until the end of its body.
 pub(super) async fn admit(
     state: &AppState,
     scope: &Scope,

@@ -69,7 +69,8 @@ pub(super) fn newest_later(later: &[Later], slot: u32, until_ms: i64) -> Option<
     (newest.slot == slot).then_some(*newest)
 }
 
-/// Whether the sample `(timestamp_ms, value)` is one to serve at `now_ms`: neither a stale marker nor older than `lookback_ms`.
+/// Whether the sample `(timestamp_ms, value)` is one to serve at `now_ms`: neither a stale marker nor older than
+/// `lookback_ms`.
 pub(crate) const fn is_current(
     timestamp_ms: i64,
     value: f64,

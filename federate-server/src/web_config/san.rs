@@ -75,7 +75,8 @@ impl ClientCertVerifier for AllowedNames {
     }
 }
 
-/// DNS names, e-mail addresses, URIs and IP addresses of a certificate (RFC 5280, 4.2.1.6); `None` where it is malformed.
+/// DNS names, e-mail addresses, URIs and IP addresses of a certificate (RFC 5280, 4.2.1.6); `None` where it is
+/// malformed.
 fn subject_alt_names(certificate: &[u8]) -> Option<Vec<String>> {
     let certificate = Der(certificate).next_of(SEQUENCE)?;
     let mut to_be_signed = Der(Der(certificate).next_of(SEQUENCE)?);

@@ -17,8 +17,8 @@ const GUESSES: usize = 10_000;
 /// Of the guesses, those that may be compared with a hash while the test runs.
 const CHECKED: f64 = 20.0;
 
-/// Gives `GUESSES` wrong passwords for `user` one after the other, over a connection for as long as the exporter keeps it; how
-/// often each status came.
+/// Gives `GUESSES` wrong passwords for `user` one after the other, over a connection for as long as the exporter keeps
+/// it; how often each status came.
 async fn guess(address: String, user: &'static str) -> [usize; 2] {
     let (mut wrong, mut slowed_down) = (0, 0);
     let mut kept = None;

@@ -14,8 +14,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(30);
 /// When a password that was never answered is sent again, and what is told to those who have to come again.
 pub(super) const COME_AGAIN: Duration = Duration::from_secs(10);
 
-/// Grants and refusals that are remembered at least.
+/// Grants that are remembered at least.
 const GRANTED: usize = 4096;
+/// Refusals that are, and passwords without an answer.
 const REMEMBERED_REFUSALS: usize = 1024;
 
 /// Answers by user and password, as long as they matter.

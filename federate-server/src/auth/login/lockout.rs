@@ -1,18 +1,18 @@
 //! Keeps users' accounts from being locked.
 //!
-//! Cloud Foundry's UAA locks an account for five minutes after five failures in a row within an hour, and again after each
-//! further one. Whoever knows a user's name could do that to him here. So of one user, since a password of his was
+//! Cloud Foundry's UAA locks an account for five minutes after five failures in a row within an hour, and again after
+//! each further one. Whoever knows a user's name could do that to him here. So of one user, since a password of his was
 //! last right:
-//! - three wrong passwords are sent at once, and one more each half hour. That is four in any hour at most, which leaves
-//!   one to his own mistakes elsewhere. (Fewer at once and more later, such as two and one each 20 minutes,
+//! - three wrong passwords are sent at once, and one more each half hour. That is four in any hour at most, which
+//!   leaves one to his own mistakes elsewhere. (Fewer at once and more later, such as two and one each 20 minutes,
 //!   would shorten the wait, but leave nothing for the next point.);
 //! - the last that is left isn't for an address that has had two of them within an hour, nor for a password that
-//!   was refused before: neither somebody who guesses at one address nor a program that never gives up makes a user wait who
-//!   comes with another password from elsewhere. They have one more each half hour, too;
+//!   was refused before: neither somebody who guesses at one address nor a program that never gives up makes a user
+//!   wait who comes with another password from elsewhere. They have one more each half hour, too;
 //! - so a right password that isn't known here waits for half an hour at most until it may be sent, and that only
 //!   while others guess from several addresses. So does one that was refused and has become right since;
-//! - an attempt whose outcome isn't known counts as a failure, once for each password: UAA may have counted it. The same
-//!   password may be sent again for nothing, as it is no further guess: its user gets in when UAA is back.
+//! - an attempt whose outcome isn't known counts as a failure, once for each password: UAA may have counted it. The
+//!   same password may be sent again for nothing, as it is no further guess: its user gets in when UAA is back.
 //!
 //! A password that was right when it was last sent is sent whatever others have tried.
 

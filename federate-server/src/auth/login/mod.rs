@@ -1,7 +1,7 @@
 //! Users whom somebody else knows.
 //!
-//! A [`Login`] asks a system outside whether a password is right and what the user may see there. What surrounds it here
-//! keeps that cheap and harmless:
+//! A [`Login`] asks a system outside whether a password is right and what the user may see there. What surrounds it
+//! here keeps that cheap and harmless:
 //! - what it granted holds for [`Login::fresh`], then the next request with the same user and password asks
 //!   again, once, however many there are;
 //! - while it is unavailable, users go on with what they were granted for up to [`GOES_ON`]; others are refused with
@@ -31,8 +31,8 @@ pub const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How long it is used at most while the login is unavailable, since it was last granted.
 pub const GOES_ON: Duration = Duration::from_secs(60 * 60);
 
-/// How long it is used at most while the account is locked, since it should have been granted again: as long as UAA locks
-/// an account. Anybody can lock an account, and who is about to lose a role shall gain little by that.
+/// How long it is used at most while the account is locked, since it should have been granted again: as long as UAA
+/// locks an account. Anybody can lock an account, and who is about to lose a role shall gain little by that.
 pub const GOES_ON_LOCKED: Duration = Duration::from_secs(5 * 60);
 
 /// How long a refused password isn't sent again.
