@@ -1,7 +1,7 @@
 //! `tenants` and `operators` of a configuration file.
 //!
-//! [`TenantsConfig::take`] reads and checks both sections; [`TenantScopes`] makes scopes of them, and keeps those of tenants
-//! that stay as they are when the file is read again.
+//! [`TenantsConfig::take`] reads and checks both sections; [`TenantScopes`] makes scopes of them, and keeps those of
+//! tenants that stay as they are when the file is read again.
 
 mod decode;
 mod users;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use prom_config::ConfigError;
 use prom_config::render::{Mapping, Value};
 
-use super::{Scope, TargetFilter, Tenant, TenantLimits};
+use super::{Scope, TargetFilter, Tenant, TenantLimits, Views};
 use crate::selector::Selector;
 
 pub use self::users::BasicAuthUsers;
@@ -142,14 +142,22 @@ pub struct TenantScopes(Vec<(TenantSettings, Scope)>);
 
 impl TenantScopes {
     /// The scopes of `tenants`. Whose settings are the same as in `self` keeps its scope, and with it what
-    /// is kept between its requests; users and passwords don't count.
+    /// is kept between its requests; users and passwords don't count. Who sees something else from now on has
+    /// no more places for that, see [`TenantLimits::concurrency`].
     #[must_use]
     pub fn succeeded_by(&self, tenants: &[TenantConfig]) -> Self {
         let scope = |tenant: &TenantConfig| {
             let settings = tenant.settings.clone();
-            let former = self.0.iter().find(|(former, _)| *former == settings);
-            let scope = former.map(|(_, scope)| scope.clone());
-            let scope = scope.unwrap_or_else(|| Scope::of(Tenant::from(&settings)));
+            let mut known = self.0.iter();
+            let former = known.find(|(former, _)| former.name == settings.name);
+            let scope = match former {
+                Some((same, scope)) if *same == settings => scope.clone(),
+                _ => {
+                    let former = former.map(|(_, scope)| scope);
+                    let tenant = Tenant::from(&settings);
+                    Scope::succeeding(former, tenant, &mut Views::default())
+                }
+            };
             (settings, scope)
         };
         Self(tenants.iter().map(scope).collect())

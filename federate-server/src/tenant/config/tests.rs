@@ -289,3 +289,34 @@ fn a_tenant_that_stays_as_it_is_keeps_its_scope() {
     let fourth = third.succeeded_by(&of(&text));
     assert_ne!(scopes(&fourth), [before[1].clone()]);
 }
+
+#[test]
+fn a_tenant_that_sees_something_else_has_no_more_places() {
+    let scopes = |former: &TenantScopes, keys: &str| {
+        let config = take(&format!("tenants:\n- {{name: a, {keys}}}")).unwrap();
+        former.succeeded_by(&config.tenants)
+    };
+    let place = |scopes: &TenantScopes| {
+        let scope = scopes.iter().next().unwrap();
+        scope.tenant().unwrap().place()
+    };
+    let keys = "targets: ['{o=\"1\"}'], concurrency_limit: 1";
+    let first = scopes(&TenantScopes::default(), keys);
+    let taken = place(&first).unwrap();
+    let other = [
+        "targets: ['{o=\"2\"}'], concurrency_limit: 1",
+        "targets: ['{o=\"1\"}'], concurrency_limit: 1, metrics: [up]",
+    ];
+    let other = other.map(|keys| scopes(&first, keys));
+    assert!(other.iter().all(|scopes| place(scopes).is_none()));
+    let sees = |scopes: &TenantScopes, org: &str| {
+        let target = [("o", org)].into_iter().collect();
+        scopes.iter().all(|scope| scope.sees_target(&target))
+    };
+    assert!(sees(&other[0], "2") && !sees(&other[0], "1"));
+    assert_eq!(other[1].iter().next().unwrap().metrics().len(), 1);
+    let more = scopes(&first, "targets: ['{o=\"1\"}'], concurrency_limit: 2");
+    assert!(place(&more).is_some());
+    drop(taken);
+    assert!(other.iter().all(|scopes| place(scopes).is_some()));
+}
