@@ -11,7 +11,7 @@ use prom_model::label::LabelSet;
 use serde::{Serialize, Serializer};
 
 use super::source::TooManySeries;
-use crate::http::{Turns, WorkLost};
+use crate::http::{Line, WorkLost};
 
 /// Parts of a streamed answer are about so long.
 const CHUNK: usize = 64 * 1024;
@@ -89,11 +89,11 @@ fn json(status: StatusCode, envelope: &impl Serialize) -> Response {
 /// An answer whose data is an array, made piece by piece as fast as the client takes it; of `items` only the first
 /// `limit` where there is one.
 ///
-/// Pieces are made by `turns`: there may be much to look at between two items.
+/// Pieces are made in `line`: there may be much to look at between two items.
 pub(super) fn array<T: Serialize>(
     items: impl Iterator<Item = T> + Send + 'static,
     limit: Option<usize>,
-    turns: Turns,
+    line: Line,
 ) -> Response {
     let parts = ArrayParts {
         items: items.fuse(),
@@ -101,9 +101,9 @@ pub(super) fn array<T: Serialize>(
         state: ArrayState::Start,
     };
     let next = move |mut parts: ArrayParts<_>| {
-        let turns = turns.clone();
+        let line = line.clone();
         async move {
-            let made = turns.run(move || {
+            let made = line.run(move || {
                 let part = parts.next()?;
                 Some((part, parts))
             });

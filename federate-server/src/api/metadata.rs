@@ -29,7 +29,7 @@ pub(crate) async fn metadata(
     let per_metric = params
         .metadata_limit("limit_per_metric")?
         .filter(|limit| *limit > 0);
-    let made = turns.run(move || {
+    let made = turns.long.run(move || {
         let families = state.series.metadata(&scope);
         let families = self::families(families, params.first("metric"), per_metric);
         success(&Families(families.iter().take(limit.unwrap_or(usize::MAX))))
@@ -95,7 +95,7 @@ pub(crate) async fn targets_metadata(
         "" => None,
         text => {
             let text = text.to_owned();
-            let parsed = turns.run(move || Selector::parse(&text)).await?;
+            let parsed = turns.long.run(move || Selector::parse(&text)).await?;
             Some(parsed.map_err(|error| ApiError::parameter("match_target", error))?)
         }
     };
@@ -105,11 +105,14 @@ pub(crate) async fn targets_metadata(
         let target = |selector: &Selector| selector.matches(&item.target);
         (whole || *item.family == *metric) && selector.as_ref().is_none_or(target)
     };
-    let items = turns.run(move || state.series.metadata(&scope)).await?;
+    let items = turns
+        .long
+        .run(move || state.series.metadata(&scope))
+        .await?;
     let items = items.filter(matches);
     let items = whole_targets(items, limit.unwrap_or(usize::MAX));
     let shown = items.map(move |item| Shown::new(item, whole));
-    Ok(array(shown, None, turns))
+    Ok(array(shown, None, turns.long))
 }
 
 /// Of `items`, those of so many targets that there are `limit` of them or more. As in Prometheus, no target is cut.

@@ -31,7 +31,7 @@ pub(crate) async fn series(
     }
     let limit = params.limit()?;
     let range = params.range()?;
-    let selected = turns.run(move || {
+    let selected = turns.long.run(move || {
         let selectors = params.narrow_selectors();
         let selectors = selectors.map_err(|reason| ApiError::parameter("match[]", reason))?;
         // Where the client itself asks for few, it gets the first ones.
@@ -40,7 +40,7 @@ pub(crate) async fn series(
         select(&state, &scope, &selectors, range, most)
     });
     let shown = selected.await??.map(|labels| Labels(Arc::new(labels)));
-    Ok(array(shown, limit, turns))
+    Ok(array(shown, limit, turns.long))
 }
 
 /// `/api/v1/labels`
@@ -53,7 +53,7 @@ pub(crate) async fn labels(
     let params = Params::read(request).await;
     let limit = params.limit()?;
     let range = params.range()?;
-    let names = turns.run(move || {
+    let names = turns.long.run(move || {
         let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
         let mut names = BTreeSet::<Box<str>>::new();
         for labels in select(&state, &scope, &selectors, range, None)? {
@@ -65,7 +65,7 @@ pub(crate) async fn labels(
         }
         Ok::<_, ApiError>(names)
     });
-    Ok(array(names.await??.into_iter(), limit, turns))
+    Ok(array(names.await??.into_iter(), limit, turns.long))
 }
 
 /// `/api/v1/label/<name>/values`
@@ -79,7 +79,7 @@ pub(crate) async fn label_values(
     let params = Params::read(request).await;
     let limit = params.limit()?;
     let range = params.range()?;
-    let values = turns.run(move || {
+    let values = turns.long.run(move || {
         let selectors = params.narrow_selectors().map_err(ApiError::BadData)?;
         let mut values = BTreeSet::<Box<str>>::new();
         for labels in select(&state, &scope, &selectors, range, None)? {
@@ -91,7 +91,7 @@ pub(crate) async fn label_values(
         }
         Ok::<_, ApiError>(values)
     });
-    Ok(array(values.await??.into_iter(), limit, turns))
+    Ok(array(values.await??.into_iter(), limit, turns.long))
 }
 
 fn select(

@@ -23,7 +23,7 @@ pub(crate) async fn discovered(
     Extension(turns): Extension<Turns>,
     scope: Scope,
 ) -> Result<Response, WorkLost> {
-    let body = turns.run(move || state.fleet.http_sd(&scope)).await?;
+    let body = turns.short.run(move || state.fleet.http_sd(&scope)).await?;
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -35,7 +35,10 @@ pub(crate) async fn targets(
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::read(request).await;
-    Ok(turns.run(move || shown(&state, &scope, &params)).await?)
+    Ok(turns
+        .short
+        .run(move || shown(&state, &scope, &params))
+        .await?)
 }
 
 fn shown(state: &AppState, scope: &Scope, params: &Params) -> Response {

@@ -29,7 +29,7 @@ use self::encode::Exposition;
 pub use self::encode::Timestamps;
 use self::labels::{Additions, TextMemory};
 use crate::api::{Params, TooManySeries};
-use crate::http::{AppState, Shared, plain};
+use crate::http::{AppState, Shared, blocking, plain};
 use crate::selector::Selector;
 use crate::store::{Effort, Store};
 use crate::tenant::Scope;
@@ -183,13 +183,10 @@ async fn answer(state: &AppState, scope: Scope, request: Request) -> Result<Resp
         let exposition = federation.exposition(&scope, &selectors, style, timestamps, now_ms)?;
         Ok::<_, Refusal>((exposition, place))
     };
-    let Ok(planned) = tokio::task::spawn_blocking(plan).await else {
-        return Ok(plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the answer can't be made",
-        ));
+    let (mut exposition, place) = match blocking(plan).await {
+        Ok(planned) => planned?,
+        Err(lost) => return Ok(lost.into_response()),
     };
-    let (mut exposition, place) = planned?;
     if style.format.text_format() == Some(Format::OpenMetrics) && !exposition.suits_openmetrics() {
         // Prometheus prefers OpenMetrics, and would take counters for series of unknown type.
         let other = negotiate::Response::negotiate_without_openmetrics(&accept);

@@ -24,7 +24,7 @@ use self::guard::Guard;
 pub use self::route::{Access, Endpoint, ROUTES, Route};
 pub(crate) use self::state::Shared;
 pub use self::state::{AppState, BuildInfo, Provider, Readiness, Reload, RuntimeInfo};
-pub(crate) use self::turns::{Turns, WorkLost};
+pub(crate) use self::turns::{Line, Turns, WorkLost, blocking};
 
 /// The whole of [`ROUTES`], answered from `state`.
 ///

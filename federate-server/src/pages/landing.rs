@@ -35,7 +35,7 @@ pub(crate) async fn landing(
     Extension(turns): Extension<Turns>,
     scope: Scope,
 ) -> Result<Response, WorkLost> {
-    turns.run(move || render(&state, &scope)).await
+    turns.short.run(move || render(&state, &scope)).await
 }
 
 fn render(state: &AppState, scope: &Scope) -> Response {

@@ -69,7 +69,7 @@ pub(crate) async fn targets(
     RawQuery(query): RawQuery,
 ) -> Result<Response, WorkLost> {
     let filter = Filter::parse(&query.unwrap_or_default());
-    let made = turns.run(move || {
+    let made = turns.short.run(move || {
         let pools = state.fleet.pools(&scope);
         let discoveries = state.fleet.discovery(&scope);
         let body = render(&scope, &pools, &discoveries, filter, (state.now_ms)());

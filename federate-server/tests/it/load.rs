@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::middleware::from_fn;
 use federate_server::api::{CurrentSeries, FamilyMetadata, ReadSeries, TooManySeries};
@@ -23,16 +24,20 @@ use prom_model::sample::Sample;
 use prom_model::sink::Sink as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tower::ServiceExt as _;
 
-use crate::support::{NOW_MS, app, labels, state};
+use crate::support::{NOW_MS, app, get, labels, state};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Series that lie outside every range, without end while `running`.
 struct Endless {
     running: Arc<AtomicBool>,
+    /// Has a permit for each time somebody has begun to go through them.
+    begun: Arc<Semaphore>,
 }
 
 /// Ends [`Endless`], lest the runtime wait for it.
@@ -53,13 +58,17 @@ impl ReadSeries for Endless {
         _most: Option<usize>,
     ) -> Result<Box<dyn Iterator<Item = CurrentSeries> + Send>, TooManySeries> {
         let running = Arc::clone(&self.running);
+        let mut begun = Some(Arc::clone(&self.begun));
         let series = std::iter::repeat_with(|| CurrentSeries {
             labels: LabelSet::new(),
             timestamp_ms: 0,
         });
-        Ok(Box::new(
-            series.take_while(move |_| running.load(Ordering::Relaxed)),
-        ))
+        Ok(Box::new(series.take_while(move |_| {
+            if let Some(begun) = begun.take() {
+                begun.add_permits(1);
+            }
+            running.load(Ordering::Relaxed)
+        })))
     }
 
     fn metadata(&self, _scope: &Scope) -> Box<dyn Iterator<Item = FamilyMetadata> + Send> {
@@ -148,10 +157,40 @@ async fn thousands_of_selectors_that_match_nothing() {
 async fn series_of_which_none_is_in_the_range() {
     let running = Arc::new(AtomicBool::new(true));
     let _stop = Stop(Arc::clone(&running));
-    let series = Endless { running };
+    let begun = Arc::new(Semaphore::new(0));
+    let series = Endless { running, begun };
     let state = AppState {
         series: Arc::new(series),
         ..state()
     };
     burn(state, "/api/v1/series?match[]=up&start=1").await;
+}
+
+#[tokio::test]
+async fn targets_are_shown_beside_any_number_of_them() {
+    let running = Arc::new(AtomicBool::new(true));
+    let _stop = Stop(Arc::clone(&running));
+    let begun = Arc::new(Semaphore::new(0));
+    let series = Endless {
+        running,
+        begun: Arc::clone(&begun),
+    };
+    let app = app(AppState {
+        series: Arc::new(series),
+        ..state()
+    });
+    let mut asking = JoinSet::new();
+    for _ in 0..32 {
+        let request = http::Request::get("/api/v1/series?match[]=up&start=1");
+        let answer = app.clone().oneshot(request.body(Body::empty()).unwrap());
+        asking.spawn(async move { to_bytes(answer.await.unwrap().into_body(), usize::MAX).await });
+    }
+    // As many as are gone through at one time.
+    let all_busy = timeout(PATIENCE, begun.acquire_many(8)).await;
+    all_busy.unwrap().unwrap().forget();
+    for path in ["/", "/targets", "/sd/targets", "/api/v1/targets"] {
+        let answer = timeout(PATIENCE, get(&app, path)).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    assert_eq!(begun.available_permits(), 0);
 }

@@ -8,8 +8,11 @@ mod api;
 mod auth;
 /// Tenants: what each is told, and that it has nothing of another.
 mod isolation;
-/// The process's own metrics.
+/// Requests that compute for long.
 mod load;
+/// Keeps what is logged.
+mod logged;
+/// The process's own metrics.
 mod metrics;
 /// HTML for people.
 mod pages;

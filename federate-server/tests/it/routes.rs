@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request};
 use prom_model::target::{PoolStatus, TargetStatuses};
 
+use crate::logged::Lines;
 use crate::support::{FixedReload, app, get, request, send, state, users};
 
 fn concrete(path: &str) -> String {
@@ -160,6 +161,8 @@ async fn a_panic_is_a_500_and_the_next_request_is_served() {
         ..state()
     });
     let lost = r#"{"status":"error","errorType":"internal","error":"the answer can't be made"}"#;
+    let lines = Lines::of("federate_server::http");
+    let _logging = tracing::subscriber::set_default(lines.clone());
     for (path, body) in [
         ("/api/v1/status/config", "Internal Server Error\n"),
         ("/api/v1/targets", lost),
@@ -168,6 +171,9 @@ async fn a_panic_is_a_500_and_the_next_request_is_served() {
         let answer = get(&app, path).await;
         let got = (answer.status.as_u16(), answer.body.as_str());
         assert_eq!(got, (500, body), "{path}");
+        let logged = lines.take();
+        let errors = logged.iter().filter(|line| line.starts_with("ERROR"));
+        assert_eq!(errors.count(), 1, "{path}: {logged:?}");
     }
     assert_eq!(get(&app, "/api/v1/labels").await.status, 200);
 }

@@ -1,63 +1,18 @@
 //! What is logged.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use federate_server::auth::{Authenticator, Users};
 use tokio::time::sleep;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 use super::{Mood, Outside, basic, guesses, peer, scope};
+use crate::logged::Lines;
 use crate::support::users;
-
-/// Keeps events as lines.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0 += &format!(" {field}={value:?}");
-    }
-}
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("federate_server::auth")
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-impl Lines {
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn an_address_is_spoken_of_once_a_minute() {
-    let lines = Lines::default();
+    let lines = Lines::of("federate_server::auth");
     let _told = tracing::subscriber::set_default(lines.clone());
     let auth = Authenticator::new(users(&[("a", "right")]));
     for guess in guesses("a", 100) {
@@ -88,7 +43,7 @@ async fn an_address_is_spoken_of_once_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_told_when_it_begins_and_ends() {
-    let lines = Lines::default();
+    let lines = Lines::of("federate_server::auth");
     let _told = tracing::subscriber::set_default(lines.clone());
     let auth = Authenticator::open();
     let outside = Arc::new(Outside::default());
@@ -133,7 +88,7 @@ async fn nothing_secret_is_shown() {
 
 #[tokio::test]
 async fn operators_beside_tenants_are_told_once() {
-    let lines = Lines::default();
+    let lines = Lines::of("federate_server::auth");
     let _told = tracing::subscriber::set_default(lines.clone());
     let auth = Authenticator::new(users(&[("admin", "x"), ("both", "x")]));
     assert!(lines.take().is_empty());
