@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::world::{Asked, User, limited, tell};
 
-fn ask(user: &str, path: &str) -> Asked {
+pub(super) fn ask(user: &str, path: &str) -> Asked {
     use base64::Engine as _;
     let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{user}:pw"));
     Asked::get(path).with("authorization", &format!("Basic {credentials}"))
@@ -63,7 +63,7 @@ async fn an_answer_has_no_more_series_than_it_may_have() {
 }
 
 /// An answer whose body nobody reads.
-async fn unread(app: &Router, asked: &Asked) -> Response<Body> {
+pub(super) async fn unread(app: &Router, asked: &Asked) -> Response<Body> {
     app.clone().oneshot(asked.request()).await.unwrap()
 }
 

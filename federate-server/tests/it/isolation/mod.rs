@@ -1,6 +1,7 @@
 //! A tenant's answers are the same, byte for byte, whether or not there are others.
 
 mod limits;
+mod login;
 mod paths;
 mod property;
 mod requests;
