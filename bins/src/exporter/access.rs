@@ -190,7 +190,87 @@ fn login_error(error: cloud_foundry::LoginError) -> LoginError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use url::Url;
+
     use super::*;
+
+    /// A server that knows nothing, its certificate in PEM, and how many requests it has had.
+    fn serve() -> (Url, String, Arc<AtomicUsize>) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key.into())
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut connection = StreamOwned::new(tls, connection.unwrap());
+                // A client that distrusts the certificate ends the handshake.
+                if let Ok(1..) = connection.read(&mut [0; 4096]) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    let answer =
+                        b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                    let _ = connection.write_all(answer);
+                }
+            }
+        });
+        (url.parse().unwrap(), cert.pem(), requests)
+    }
+
+    #[tokio::test]
+    async fn a_renewed_ca_file_counts_for_a_login_that_goes_on() {
+        let (api, ca, requests) = serve();
+        let (_, other_ca, _) = serve();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let access = Access {
+            cloud_foundry_login: Some(CloudFoundryLogin {
+                api,
+                ca_file: Some(path.clone()),
+                cache_time: Duration::from_secs(60),
+            }),
+            ..Access::default()
+        };
+        let auth = Arc::new(Authenticator::new(Users::default()));
+        let control = AccessControl::new(auth, &HeaderValue::from_static("test"));
+        for no_ca in [None, Some("nothing")] {
+            if let Some(content) = no_ca {
+                std::fs::write(&path, content).unwrap();
+            }
+            let AccessError::Login(error) = control.prepare(&access).unwrap_err() else {
+                panic!("another error for {no_ca:?}");
+            };
+            let error = error.to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
+        std::fs::write(&path, other_ca).unwrap();
+        let login = control.prepare(&access).unwrap().login.unwrap().login;
+        let ask = async || {
+            let outcome = login.login("ann", &"pw".into()).await;
+            assert!(matches!(outcome, Err(LoginError::Unavailable(_))));
+            requests.load(Ordering::Relaxed)
+        };
+        assert_eq!(ask().await, 0);
+        std::fs::write(&path, ca).unwrap();
+        assert!(ask().await > 0);
+    }
 
     #[test]
     fn a_login_goes_on_until_its_settings_change() {
