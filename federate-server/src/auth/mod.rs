@@ -1,7 +1,8 @@
 //! Who asks: HTTP basic authentication, checked so that a scrape every few seconds costs nothing.
 //!
 //! [`Authenticator::authenticate`] turns a request into a [`Principal`]: who asks, and the [`Scope`] of what that one
-//! may see. Three parts know users, each replaceable while others ask; who is known to one isn't looked for in the next:
+//! may see. Three parts know users, each replaceable while others ask; who is known to one isn't looked for in the
+//! next:
 //! 1. the accounts of the configuration, tenants and operators ([`Authenticator::set_accounts`]);
 //! 2. the users of the web configuration ([`Authenticator::set_web_users`]), who see everything;
 //! 3. a [`Login`] ([`Authenticator::set_login`]), which asks somebody else.
