@@ -120,8 +120,8 @@ impl Decisions {
         }
     }
 
-    /// Leaves those of `published` of which some series may be selected, if they have few of all the series, and tells then
-    /// how many there are in all.
+    /// Leaves those of `published` of which some series may be selected, if they have few of all the series, and tells
+    /// then how many there are in all.
     pub(crate) fn narrow(&mut self, published: &mut Vec<Arc<Published>>) -> Option<usize> {
         let mut first_base = 0;
         let mut series = [0, 0];

@@ -98,8 +98,8 @@ struct Kept {
 impl FewCache {
     /// The series of `tables` that `metrics` take, which are the same each time.
     ///
-    /// As many are kept as there are in all, `all_series`: so there is room for each service once, in whichever order they are
-    /// asked for, and what is kept costs a fraction of what the series do.
+    /// As many are kept as there are in all, `all_series`: so there is room for each service once, in whichever order
+    /// they are asked for, and what is kept costs a fraction of what the series do.
     pub(super) fn of(
         &self,
         tables: Vec<Arc<Table>>,
@@ -130,8 +130,8 @@ impl FewCache {
         few
     }
 
-    /// Drops what nobody has needed since the last time, and all where there are losses: it would keep the tables of what
-    /// is gone.
+    /// Drops what nobody has needed since the last time, and all where there are losses: it would keep the tables of
+    /// what is gone.
     pub(super) fn sweep(&self, losses: Losses) {
         let is_kept = |it: &mut Kept| std::mem::take(&mut it.is_used) && losses == Losses::None;
         lock(&self.0).retain_mut(is_kept);

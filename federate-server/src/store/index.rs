@@ -208,8 +208,8 @@ fn family_of(tables: &[Arc<Table>], entry: Entry) -> Option<&Arc<Family>> {
     tables.get(entry.target as usize)?.family(entry.slot)
 }
 
-/// The shapes of `entries`, each of which is told the position of its own. Some had a `former` one, among `former_count`; those
-/// that had the same have the same shape.
+/// The shapes of `entries`, each of which is told the position of its own. Some had a `former` one, among
+/// `former_count`; those that had the same have the same shape.
 fn number_shapes(
     tables: &[Arc<Table>],
     entries: &mut [Entry],

@@ -105,8 +105,8 @@ pub(crate) struct Batch {
     taken: usize,
 }
 
-/// Series in a [`Batch`]. Values and labels of neighbours in an answer lie far apart in memory: a processor that looks them
-/// up in one go waits for many of them at once, and for one after the other where each is written in between.
+/// Series in a [`Batch`]. Values and labels of neighbours in an answer lie far apart in memory: a processor that looks
+/// them up in one go waits for many of them at once, and for one after the other where each is written in between.
 const BATCH: usize = 32;
 
 impl Selection {

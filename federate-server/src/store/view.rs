@@ -161,8 +161,8 @@ impl IndexCache {
         self.few.of(tables, metrics, all_series)
     }
 
-    /// Drops what nobody has needed since the last time, and all where there are losses: it would keep the tables of what is
-    /// gone.
+    /// Drops what nobody has needed since the last time, and all where there are losses: it would keep the tables of
+    /// what is gone.
     pub(super) fn sweep(&self, losses: Losses) {
         self.few.sweep(losses);
         let is_used = self.is_used.swap(false, Ordering::Relaxed);
